@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: ISC
+# What a unit test links: the rooms from the top down.  A test that needs
+# only the lower ones links no more of them, libraries being archives.
+ROOMS = \
+	src/master/libmaster.a \
+	src/govern/libgovern.a \
+	src/api/libapi.a \
+	src/logger/liblogger.a \
+	src/worker/libworker.a \
+	src/board/libboard.a \
+	src/conf/libconf.a \
+	src/loop/libloop.a \
+	src/base/libbase.a
+ROOM_LIBS = $(YAML_LIBS) $(EVENT_LIBS)
+
+UNIT_LDADD = $(ROOMS) $(ROOM_LIBS)
+
+check_PROGRAMS += t/unit/base.t
+t_unit_base_t_SOURCES = t/unit/base.c t/tap.c t/tap.h
+t_unit_base_t_LDADD = $(UNIT_LDADD)
+
+EXTRA_DIST += t/run t/integration t/style t/lib t/fuzz t/bench
