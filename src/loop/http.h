@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * http - an HTTP/1.1 server on the loop, for many connections and few words.
+ *
+ * Serves listening sockets it borrows.  Strict after RFC 9112: what two
+ * readers could take in two ways is refused and the connection closed.  An
+ * idle connection holds no buffer.
+ */
+#ifndef LOOP_HTTP_H
+#define LOOP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "loop/loop.h"
+
+struct http_server;
+struct http_request;
+
+enum http_method {
+	HTTP_GET = 0,
+	HTTP_HEAD = 1,
+	HTTP_POST = 2,
+	HTTP_PUT = 3,
+	HTTP_DELETE = 4,
+	HTTP_PATCH = 5,
+	HTTP_OPTIONS = 6,
+	HTTP_METHOD_COUNT
+};
+
+struct http_limits {
+	size_t header_max;      /* bytes of request line and header fields */
+	size_t body_max;        /* bytes of a body */
+	unsigned connections_max; /* open at a time */
+	int64_t header_timeout_us; /* first byte to the end of the header */
+	int64_t body_timeout_us;   /* all of the body */
+	int64_t write_timeout_us;  /* all of an answer to a slow reader */
+	int64_t idle_timeout_us;   /* keep-alive without a request */
+	int64_t linger_us; /* draining: how long an idle connection may still
+			      send its next request */
+};
+
+/* What the server counts; a worker copies it to the board. */
+struct http_counts {
+	uint64_t accepted, rejected, timeouts, bytes_in, bytes_out;
+	uint64_t by_class[6]; /* answers: [2] is 2xx */
+	unsigned connections, in_flight;
+};
+
+/*
+ * A whole request (header and body) is there.  The handler answers it with
+ * http_reply, at once or later; `req` lives until then, whatever becomes of
+ * the client.  Requests of one connection come one after the other.
+ */
+typedef void (*http_handler_fn)(struct http_request *req, void *arg);
+
+struct http_server *http_server_new(struct loop *l,
+	const struct http_limits *limits, http_handler_fn fn, void *arg);
+/* Accept from a listening socket (non-blocking, borrowed). */
+void http_server_listen(struct http_server *s, int fd);
+/*
+ * Accept no more; answer what comes on open connections with `Connection:
+ * close`; cut idle ones after linger_us.  done(arg) is called when the last
+ * connection is gone (from the loop, also when there is none).
+ */
+void http_server_drain(struct http_server *s, loop_fn done, void *arg);
+/* Cuts every connection; requests not yet answered become inert. */
+void http_server_free(struct http_server *s);
+const struct http_counts *http_server_counts(const struct http_server *s);
+/* Called after each answer, with its status and the time since the request's
+ * first byte. */
+typedef void (*http_done_fn)(int status, int64_t duration_us, void *arg);
+void http_server_on_done(struct http_server *s, http_done_fn fn, void *arg);
+
+/* All borrowed until http_reply. */
+enum http_method http_request_method(const struct http_request *req);
+/* The path, percent-decoded and without dot segments, NUL-terminated. */
+const char *http_request_path(const struct http_request *req);
+/* A query parameter, decoded; NULL when absent. */
+const char *http_request_query(struct http_request *req, const char *name);
+/* A header field's value (names without regard to case); NULL. */
+const char *http_request_header(const struct http_request *req,
+	const char *name);
+const char *http_request_body(const struct http_request *req, size_t *ret_len);
+
+/* Who is on the other end of a unix socket; false for TCP. */
+struct http_peer {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+};
+bool http_request_peer(const struct http_request *req,
+	struct http_peer *ret_peer);
+
+/* A further header field of the answer; before http_reply.  Returns -1 for a
+ * value that would split the header. */
+int http_reply_header(struct http_request *req, const char *name,
+	const char *value);
+/* Answer and give up `req`.  `body` is copied; HEAD sends none of it.
+ * content_type NULL: none. */
+void http_reply(struct http_request *req, int status,
+	const char *content_type, const void *body, size_t len);
+
+/* "Not Found" of 404; "Unknown" of one without a name. */
+const char *http_status_text(int status);
+
+#endif
