@@ -156,6 +156,9 @@ struct board_map {
 	struct board_pool pools[BOARD_POOLS_MAX];
 	struct board_slot slots[BOARD_SLOTS_MAX];
 	struct board_live live[BOARD_SLOTS_MAX];
+	/* Per pool: what its gone processes had counted, so that sums over a
+	 * pool never fall.  Written by the master. */
+	struct board_live past[BOARD_POOLS_MAX];
 };
 
 struct board {
@@ -189,6 +192,9 @@ bool board_read_slot(
 bool board_read_pool(
 	const struct board *b, int pool, struct board_pool *ret_copy);
 bool board_read_header(const struct board *b, struct board_header *ret_copy);
+
+/* Add the counters of a process that is gone to its pool's past. */
+void board_retire_counters(struct board *b, int slot, int pool);
 
 /* The bucket of board_live.duration_count for a duration. */
 unsigned board_bucket(int64_t duration_us);

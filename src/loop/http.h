@@ -31,9 +31,9 @@ enum http_method {
 };
 
 struct http_limits {
-	size_t header_max;      /* bytes of request line and header fields */
-	size_t body_max;        /* bytes of a body */
-	unsigned connections_max; /* open at a time */
+	size_t header_max;         /* bytes of request line and header fields */
+	size_t body_max;           /* bytes of a body */
+	unsigned connections_max;  /* open at a time */
 	int64_t header_timeout_us; /* first byte to the end of the header */
 	int64_t body_timeout_us;   /* all of the body */
 	int64_t write_timeout_us;  /* all of an answer to a slow reader */
@@ -81,8 +81,8 @@ const char *http_request_path(const struct http_request *req);
 /* A query parameter, decoded; NULL when absent. */
 const char *http_request_query(struct http_request *req, const char *name);
 /* A header field's value (names without regard to case); NULL. */
-const char *http_request_header(const struct http_request *req,
-	const char *name);
+const char *http_request_header(
+	const struct http_request *req, const char *name);
 const char *http_request_body(const struct http_request *req, size_t *ret_len);
 
 /* Who is on the other end of a unix socket; false for TCP. */
@@ -91,17 +91,17 @@ struct http_peer {
 	uid_t uid;
 	gid_t gid;
 };
-bool http_request_peer(const struct http_request *req,
-	struct http_peer *ret_peer);
+bool http_request_peer(
+	const struct http_request *req, struct http_peer *ret_peer);
 
 /* A further header field of the answer; before http_reply.  Returns -1 for a
  * value that would split the header. */
-int http_reply_header(struct http_request *req, const char *name,
-	const char *value);
+int http_reply_header(
+	struct http_request *req, const char *name, const char *value);
 /* Answer and give up `req`.  `body` is copied; HEAD sends none of it.
  * content_type NULL: none. */
-void http_reply(struct http_request *req, int status,
-	const char *content_type, const void *body, size_t len);
+void http_reply(struct http_request *req, int status, const char *content_type,
+	const void *body, size_t len);
 
 /* "Not Found" of 404; "Unknown" of one without a name. */
 const char *http_status_text(int status);
