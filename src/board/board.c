@@ -118,6 +118,12 @@ void board_close(struct board *b)
 		board_write_end(&(record)->version);                    \
 	} while (0)
 
+static void board_raise(_Atomic int32_t *limit, int taken)
+{
+	if (atomic_load_explicit(limit, memory_order_relaxed) <= taken)
+		atomic_store_explicit(limit, taken + 1, memory_order_release);
+}
+
 /* A slot is taken while its state is not EMPTY; the caller sets it next. */
 int board_slot_take(struct board *b)
 {
@@ -131,6 +137,7 @@ int board_slot_take(struct board *b)
 		BOARD_CLEAR(s, struct board_slot);
 		memset(&b->map->live[i], 0, sizeof(b->map->live[i]));
 		s->state = BOARD_WAITING;
+		board_raise(&b->map->header.slot_limit, i);
 		return i;
 	}
 	return -1;
@@ -155,6 +162,7 @@ int board_pool_take(struct board *b)
 		BOARD_CLEAR(p, struct board_pool);
 		memset(&b->map->past[i], 0, sizeof(b->map->past[i]));
 		p->state = BOARD_POOL_STARTING;
+		board_raise(&b->map->header.pool_limit, i);
 		return i;
 	}
 	return -1;

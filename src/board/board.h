@@ -149,6 +149,9 @@ struct board_header {
 	int64_t reload_at_wall; /* 0: never */
 	int32_t reload_ok;
 	char reload_error[1024];
+	/* Above every record ever taken: readers look no further, so that the
+	 * pages beyond stay untouched. */
+	_Atomic int32_t slot_limit, pool_limit;
 } __attribute__((aligned(64)));
 
 struct board_map {
