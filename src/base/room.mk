@@ -13,5 +13,7 @@ src_base_libbase_a_SOURCES += src/base/log.c
 src_base_libbase_a_SOURCES += src/base/log.h
 src_base_libbase_a_SOURCES += src/base/mem.c
 src_base_libbase_a_SOURCES += src/base/mem.h
+src_base_libbase_a_SOURCES += src/base/title.c
+src_base_libbase_a_SOURCES += src/base/title.h
 src_base_libbase_a_SOURCES += src/base/utf8.c
 src_base_libbase_a_SOURCES += src/base/utf8.h

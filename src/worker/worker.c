@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/title.h"
 #include "worker/worker.h"
 
 #define WORKER_FRAMES_MAX 64
@@ -170,13 +171,13 @@ static int64_t worker_shorten(int64_t limit)
 
 static void worker_title(const struct child *child)
 {
-	char title[96], name[16];
+	char title[96];
 
 	snprintf(
 		title, sizeof(title), "%s.%d", child->pool->name, child->index);
 	log_title(title);
-	snprintf(name, sizeof(name), "%s", title);
-	prctl(PR_SET_NAME, name);
+	title_set("worker %s", title);
+	prctl(PR_SET_NAME, title); /* cut to 15 bytes by the kernel */
 }
 
 static struct worker *worker_new(const struct child *child)
