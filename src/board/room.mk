@@ -7,3 +7,13 @@ src_board_libboard_a_SOURCES += src/board/msg.c
 src_board_libboard_a_SOURCES += src/board/msg.h
 src_board_libboard_a_SOURCES += src/board/report.h
 src_board_libboard_a_SOURCES += src/board/role.h
+src_board_libboard_a_SOURCES += src/board/metrics.c
+src_board_libboard_a_SOURCES += src/board/procfs.c
+src_board_libboard_a_SOURCES += src/board/procfs.h
+src_board_libboard_a_SOURCES += src/board/report.c
+src_board_libboard_a_SOURCES += src/board/view.c
+src_board_libboard_a_SOURCES += src/board/view.h
+
+check_PROGRAMS += t/unit/report.t
+t_unit_report_t_SOURCES = t/unit/report.c t/tap.c t/tap.h
+t_unit_report_t_LDADD = $(UNIT_LDADD)
