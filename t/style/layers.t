@@ -1,0 +1,112 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: ISC
+#
+# A room includes only what lies below it, each outside library is known in
+# one room only, and the daemon links none of the libraries that only reevectl
+# needs.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use Tree qw(files lines builddir program in_path output);
+
+# What a room may include besides itself.  The rooms at one height do not
+# know each other; kinds.h is for those who read process.yaml with every kind.
+my %below = (
+	base => [],
+	loop => [qw(base)],
+	conf => [qw(base loop)],
+	board => [qw(base loop conf)],
+	worker => [qw(base loop conf board)],
+	api => [qw(base loop conf board worker)],
+	govern => [qw(base loop conf board worker)],
+	logger => [qw(base loop conf board worker)],
+	master => [qw(base loop conf board)],
+	ctl => [qw(base loop conf board)],
+	'' => [qw(base loop conf board worker api govern logger master ctl)],
+);
+
+# A header of a library, and the one room that may name it.
+my @libraries = (
+	[qr{^event2?[/.]}, 'loop'],
+	[qr{^evhttp|^evutil|^evdns}, 'loop'],
+	[qr{^yaml\.h$}, 'conf'],
+	[qr{^jansson}, 'ctl'],
+	[qr{^curl/}, 'ctl'],
+);
+
+sub room_of
+{
+	my ($path) = @_;
+	return $path =~ m{^src/([^/]+)/} ? $1 : '';
+}
+
+sub includes_of
+{
+	my ($path) = @_;
+	my ($n, @found) = (0);
+	for my $line (lines($path)) {
+		$n++;
+		next unless $line =~ /^\s*#\s*include\s*([<"])([^>"]+)[>"]/;
+		push @found, { line => $n, own => $1 eq '"', name => $2 };
+	}
+	return @found;
+}
+
+sub library_fault
+{
+	my ($room, $name) = @_;
+	for my $row (@libraries) {
+		return "only $row->[1]/ may" if $name =~ $row->[0] && $room ne $row->[1];
+	}
+	return undef;
+}
+
+sub own_fault
+{
+	my ($room, $name) = @_;
+	return undef if $name eq 'config.h';
+	my $wanted = $name =~ m{^([^/]+)/} ? $1 : '';
+	return undef if $wanted eq $room;
+	if ($wanted eq '') {
+		return undef if $name eq 'kinds.h' && $room eq 'ctl';
+		return 'name headers by their room';
+	}
+	return undef if grep { $_ eq $wanted } @{ $below{$room} };
+	return 'that room is not below';
+}
+
+my @faults;
+my @sources = files(qr/\.[ch]$/, 'src');
+for my $path (@sources) {
+	my $room = room_of($path);
+	push @faults, "$path: no such room: say in layers.t where it stands"
+		unless $below{$room};
+	for my $include ($below{$room} ? includes_of($path) : ()) {
+		my $fault = $include->{own} ? own_fault($room, $include->{name})
+			: library_fault($room, $include->{name});
+		push @faults, "$path:$include->{line}: $include->{name}: $fault" if $fault;
+	}
+}
+cmp_ok(scalar @sources, '>', 0, 'there are sources to look at');
+is_deeply(\@faults, [], 'every room includes only what lies below it');
+
+SKIP: {
+	my $reeved = program('src/reeved');
+	skip 'reeved is not built', 2 unless $reeved;
+	skip 'binutils are not installed', 2 unless in_path('readelf') && in_path('nm');
+
+	my ($code, $text) = output('readelf', '-dW', $reeved);
+	my @needed = $text =~ /\(NEEDED\).*\[([^\]]+)\]/g;
+	my $known = qr/^(?:libc|libm|libyaml|libevent_core|libgcc_s|libasan|libubsan|ld-linux[^.]*)[-.]/;
+	is_deeply([grep { !/$known/ } @needed], [],
+		'the daemon links libc, libyaml and libevent_core only');
+
+	($code, $text) = output('nm', '-D', '--undefined-only', $reeved);
+	is_deeply([$text =~ /\sU ((?:redis|PQ|json_|curl_)\w+)/g], [],
+		'the daemon calls nothing of hiredis, libpq, jansson or libcurl');
+}
+
+done_testing();
