@@ -9,7 +9,8 @@
  *
  *	worker -> master	READY, RETIRE
  *	governor -> master	COMMAND, SUSPECT
- *	master -> governor	TEXT*, DONE	(answers to one COMMAND)
+ *	master -> governor	TEXT*, DONE	(answers to one COMMAND; DONE
+ *				with a descriptor where the command says so)
  *	master -> logger	STREAM (+ one descriptor), REOPEN
  *	logger -> master	REOPENED
  */
@@ -61,6 +62,9 @@ enum msg_command {
 	MSG_COMMAND_UPGRADE = 8,
 	MSG_COMMAND_SHUTDOWN = 9,
 	MSG_COMMAND_SHUTDOWN_NOW = 10,
+	/* The effective configuration: DONE comes with one descriptor (a
+	 * memfd) that holds it as YAML. */
+	MSG_COMMAND_CONFIG = 11,
 	MSG_COMMAND_COUNT
 };
 
