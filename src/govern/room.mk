@@ -1,3 +1,13 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += src/govern/libgovern.a
 src_govern_libgovern_a_SOURCES =
+src_govern_libgovern_a_SOURCES += src/govern/command.c
+src_govern_libgovern_a_SOURCES += src/govern/command.h
+src_govern_libgovern_a_SOURCES += src/govern/govern.c
+src_govern_libgovern_a_SOURCES += src/govern/govern.h
+src_govern_libgovern_a_SOURCES += src/govern/options.c
+src_govern_libgovern_a_SOURCES += src/govern/options.h
+src_govern_libgovern_a_SOURCES += src/govern/routes.c
+src_govern_libgovern_a_SOURCES += src/govern/routes.h
+src_govern_libgovern_a_SOURCES += src/govern/watch.c
+src_govern_libgovern_a_SOURCES += src/govern/watch.h
