@@ -2,6 +2,7 @@
 # What a unit test links: the rooms from the top down.  A test that needs
 # only the lower ones links no more of them, libraries being archives.
 ROOMS = \
+	src/libkinds.a \
 	src/master/libmaster.a \
 	src/govern/libgovern.a \
 	src/api/libapi.a \

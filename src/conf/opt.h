@@ -35,6 +35,9 @@ enum opt_type {
 	OPT_SIGNAL = 13,  /* int: TERM, SIGTERM or 15 */
 	OPT_MODE = 14,    /* int64_t: octal permissions, "0660" */
 	OPT_LISTEN = 15,  /* struct conf_listens */
+	OPT_PATHS = 16,   /* struct conf_strings: as OPT_PATH, several */
+	OPT_LIMIT = 17,   /* int64_t: a number (4096, 64K), "unlimited" (-1);
+			     unset is -2 */
 	OPT_TYPE_COUNT
 };
 
@@ -43,6 +46,14 @@ enum opt_reload {
 	OPT_ROLL = 0,   /* the pool's workers are replaced */
 	OPT_HOT = 1,    /* taken over as it is, no worker touched */
 	OPT_RESTART = 2 /* only read at start: a change is a reload error */
+};
+
+/* Whose setting it is. */
+enum opt_scope {
+	OPT_ANY = 0,
+	OPT_LISTENER = 1, /* kinds that listen */
+	OPT_PROGRAM = 2,  /* programs */
+	OPT_ROLE = 3      /* all but programs */
 };
 
 struct opt {
@@ -54,6 +65,7 @@ struct opt {
 	const char *default_text; /* as in YAML; NULL: unset (0, NULL, empty) */
 	const char *unit;         /* "bytes", "workers"; NULL: none to name */
 	enum opt_reload reload;
+	enum opt_scope scope;
 	const char *const *choices; /* OPT_ENUM: names, NULL at the end */
 	const char *help;           /* one line */
 };

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "conf/cpus.h"
+#include "conf/listen.h"
+#include "conf/near.h"
+#include "conf/node.h"
+#include "conf/number.h"
+#include "conf/owner.h"
+#include "conf/verify.h"
+
+/* The index of a pool by its name, or -1. */
+static int verify_pool_index(const struct draft *d, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < d->pool_count; i++)
+		if (strcmp(d->pools[i].pool->name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static void verify_after_names(struct draft *d, const struct draft_pool *p)
+{
+	const struct conf_strings *after = &p->pool->after;
+	const struct node *at = draft_pool_at(p, "after");
+	struct near near;
+	size_t i, j;
+
+	for (i = 0; i < after->count && !d->is_spent; i++) {
+		if (at->type == NODE_LIST && i < at->count)
+			at = at->items[i];
+		if (verify_pool_index(d, after->items[i]) == -1) {
+			near_init(&near, d, after->items[i]);
+			for (j = 0; j < d->pool_count; j++)
+				near_try(&near, d->pools[j].pool->name);
+			draft_error(d, at,
+				"\"after\" names %s, and there is no such "
+				"pool%s",
+				draft_show(d, after->items[i]),
+				near_hint(&near));
+		}
+		at = draft_pool_at(p, "after");
+	}
+}
+
+enum verify_mark { VERIFY_NEW = 0, VERIFY_OPEN = 1, VERIFY_DONE = 2 };
+
+/* Walks depth first; deep as CONF_POOLS_MAX at most.  true: a cycle was
+ * found and reported. */
+static bool verify_after_walk(
+	struct draft *d, int index, char marks[CONF_POOLS_MAX])
+{
+	const struct draft_pool *p = &d->pools[index];
+	const struct conf_strings *after = &p->pool->after;
+	size_t i;
+	int next;
+
+	marks[index] = VERIFY_OPEN;
+	for (i = 0; i < after->count; i++) {
+		next = verify_pool_index(d, after->items[i]);
+		if (next == -1 || marks[next] == VERIFY_DONE)
+			continue;
+		if (marks[next] == VERIFY_OPEN) {
+			draft_error(d, draft_pool_at(p, "after"),
+				"\"after\" makes a circle: pool %s waits for "
+				"%s, which waits for it",
+				p->pool->name, after->items[i]);
+			return true;
+		}
+		if (verify_after_walk(d, next, marks))
+			return true;
+	}
+	marks[index] = VERIFY_DONE;
+	return false;
+}
+
+static void verify_after(struct draft *d)
+{
+	char marks[CONF_POOLS_MAX] = { VERIFY_NEW };
+	size_t i;
+
+	/* With a file missing, so may be its pools. */
+	for (i = 0; i < d->pool_count && !d->is_spent && !d->is_broken; i++)
+		verify_after_names(d, &d->pools[i]);
+	for (i = 0; i < d->pool_count; i++)
+		if (marks[i] == VERIFY_NEW &&
+			verify_after_walk(d, (int)i, marks))
+			return;
+}
+
+/* "host:port" of a readiness check. */
+static bool verify_is_host_port(const char *s)
+{
+	const char *colon = strrchr(s, ':');
+	int64_t port;
+
+	return colon != NULL && colon != s && number_int(colon + 1, &port) &&
+	       port > 0 && port <= 65535;
+}
+
+static bool verify_is_url(const char *s)
+{
+	const char *host, *end;
+
+	if (strncmp(s, "unix:/", 6) == 0)
+		return strstr(s + 6, ":/") != NULL;
+	if (strncmp(s, "http://", 7) != 0)
+		return false;
+	host = s + 7;
+	end = host + strcspn(host, "/");
+	return end != host && *host != ':' && strpbrk(s, " \t\r\n") == NULL;
+}
+
+static void verify_check(struct draft *d, const struct draft_pool *p,
+	const struct conf_check *check, const char *group, bool has_notify)
+{
+	int set = (check->tcp != NULL) + (check->unix_path != NULL) +
+		  (check->http != NULL) + (check->exec.count > 0) + has_notify;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s.tcp", group);
+	if (check->tcp != NULL && !verify_is_host_port(check->tcp))
+		draft_error(d, draft_pool_at(p, name),
+			"\"%s\" must be host:port, not %s", name,
+			draft_show(d, check->tcp));
+	snprintf(name, sizeof(name), "%s.http", group);
+	if (check->http != NULL && !verify_is_url(check->http))
+		draft_error(d, draft_pool_at(p, name),
+			"\"%s\" must be http://host:port/path or "
+			"unix:/path.sock:/path, not %s",
+			name, draft_show(d, check->http));
+	snprintf(name, sizeof(name), "%s.unix", group);
+	if (check->unix_path != NULL &&
+		strlen(check->unix_path) > LISTEN_UNIX_MAX)
+		draft_error(d, draft_pool_at(p, name),
+			"the path of a unix socket is longer than %d bytes",
+			LISTEN_UNIX_MAX);
+	if (set > 1)
+		draft_error(d, p->key,
+			"pool %s has %d checks in \"%s\": "
+			"choose one",
+			p->pool->name, set, group);
+}
+
+static void verify_limits(struct draft *d, const struct draft_pool *p)
+{
+	const struct conf_pool *q = p->pool;
+
+	if (q->memory_hard > 0 && q->memory_hard < q->memory_soft)
+		draft_error(d, draft_pool_at(p, "memory.hard"),
+			"\"memory.hard\" is below \"memory.soft\"");
+	if (q->min_count > q->max_count)
+		draft_error(
+			d, draft_pool_at(p, "min"), "\"min\" is above \"max\"");
+	else if (q->count != CONF_AUTO && q->count < q->min_count)
+		draft_error(d, draft_pool_at(p, "count"),
+			"\"count\" is below \"min\"");
+	else if (q->count != CONF_AUTO && q->count > q->max_count)
+		draft_error(d, draft_pool_at(p, "count"),
+			"\"count\" is above \"max\"");
+}
+
+static bool verify_is_variable(const char *s)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+		"0123456789";
+	size_t len = strlen(s);
+
+	return len > 0 && (*s < '0' || *s > '9') && strspn(s, letters) == len;
+}
+
+static void verify_program(struct draft *d, const struct draft_pool *p)
+{
+	const struct conf_pool *q = p->pool;
+	size_t i;
+
+	if (!q->kind->is_program)
+		return;
+	if (q->command.count == 0 && draft_pool_at(p, "command") == p->key)
+		draft_error(d, p->key, "pool %s has no \"command\"", q->name);
+	else if (q->command.count > 0 && q->command.items[0][0] == '\0')
+		draft_error(d, draft_pool_at(p, "command"),
+			"the first word of \"command\" is empty");
+	for (i = 0; i < q->environment.count; i++)
+		if (!verify_is_variable(q->environment.items[i].name))
+			draft_error(d, draft_pool_at(p, "environment"),
+				"%s is no name of a variable",
+				draft_show(d, q->environment.items[i].name));
+	verify_check(d, p, &q->ready, "ready", q->ready_notify);
+}
+
+/* One address once: within a pool, and among all. */
+static void verify_listens(struct draft *d, const struct draft_pool *p)
+{
+	const struct conf_listens *a = &p->pool->listen, *b;
+	const struct draft_pool *other;
+	size_t i, j;
+
+	for (i = 0; i < a->count; i++)
+		for (other = d->pools; other <= p; other++) {
+			b = &other->pool->listen;
+			for (j = 0; j < (other == p ? i : b->count); j++)
+				if (strcmp(a->items[i].text,
+					    b->items[j].text) == 0)
+					draft_error(d,
+						draft_pool_at(p, "listen"),
+						"%s is listened on twice: "
+						"also by pool %s",
+						a->items[i].text,
+						other->pool->name);
+		}
+}
+
+/* The CPUs of a pool that this process may not use, as text. */
+static void verify_missing_cpus(
+	const struct conf_cpus *cpus, struct buf *ret_text)
+{
+	int allowed[CONF_CPU_MAX];
+	size_t count = cpus_allowed(allowed), i, j;
+	bool is_missing[CONF_CPU_MAX] = { false };
+	int cpu;
+
+	for (i = 0; i < cpus->count; i++)
+		for (j = 0; j < cpus->lists[i].count; j++)
+			is_missing[cpus->lists[i].cpus[j]] = true;
+	for (i = 0; i < count; i++)
+		is_missing[allowed[i]] = false;
+	for (cpu = 0; cpu < CONF_CPU_MAX; cpu++)
+		if (is_missing[cpu])
+			buf_printf(ret_text, "%s%d",
+				ret_text->len > 0 ? ", " : "", cpu);
+}
+
+static void verify_cpus(struct draft *d, const struct draft_pool *p)
+{
+	const struct node *at = draft_pool_at(p, "cpu");
+	struct buf missing = BUF_INIT;
+
+	verify_missing_cpus(&p->pool->cpu, &missing);
+	if (missing.len > 200) {
+		missing.len = 200;
+		missing.data[200] = '\0';
+		buf_puts(&missing, "...");
+	}
+	if (missing.len > 0 && p->pool->strict_affinity)
+		draft_error(d, at,
+			"this process may not use CPU %s (strict_affinity)",
+			buf_str(&missing));
+	else if (missing.len > 0)
+		draft_warning(d, at,
+			"this process may not use CPU %s: pool %s does "
+			"without",
+			buf_str(&missing), p->pool->name);
+	buf_done(&missing);
+}
+
+/* count: auto */
+static int64_t verify_auto_count(const struct conf *c)
+{
+	long quota = cpus_quota("/sys/fs/cgroup", "/proc/self/cgroup");
+	int64_t count = c->cpus_allowed;
+
+	if (quota > 0 && (quota + 99) / 100 < count)
+		count = (quota + 99) / 100;
+	return count > 0 ? count : 1;
+}
+
+static void verify_workers(struct draft *d, const struct conf *c)
+{
+	int64_t sum = 0, cpus = verify_auto_count(c);
+	struct conf_pool *q;
+	size_t i;
+
+	for (i = 0; i < d->pool_count; i++) {
+		q = d->pools[i].pool;
+		q->workers = q->count == CONF_AUTO ? cpus : q->count;
+		if (q->workers < q->min_count)
+			q->workers = q->min_count;
+		if (q->workers > q->max_count)
+			q->workers = q->max_count;
+		if (sum <= CONF_WORKERS_MAX &&
+			sum + q->workers > CONF_WORKERS_MAX)
+			draft_error(d, draft_pool_at(&d->pools[i], "count"),
+				"more than %d workers of all pools",
+				CONF_WORKERS_MAX);
+		sum += q->workers;
+	}
+}
+
+static void verify_global(struct draft *d, struct conf *c)
+{
+	c->uid = OWNER_NO_UID;
+	c->gid = OWNER_NO_GID;
+	owner_resolve(d, c->user, draft_at(d, "user"), c->group,
+		draft_at(d, "group"), &c->uid, &c->gid);
+	c->control_gid = c->gid;
+	owner_group(d, c->control_group, draft_at(d, "control.group"),
+		&c->control_gid);
+	if (strlen(c->control_path) > LISTEN_UNIX_MAX)
+		draft_error(d,
+			draft_at(d, "control.path") != NULL
+				? draft_at(d, "control.path")
+				: draft_at(d, "run_dir"),
+			"the path of the control socket is longer than %d "
+			"bytes",
+			LISTEN_UNIX_MAX);
+	if (*c->node == '\0' || strlen(c->node) > 63)
+		draft_error(d, draft_at(d, "node"),
+			"\"node\" must be a name of 1 to 63 bytes");
+}
+
+static void verify_pool(
+	struct draft *d, const struct conf *c, const struct draft_pool *p)
+{
+	struct conf_pool *q = p->pool;
+
+	q->uid = c->uid;
+	q->gid = c->gid;
+	if (q->user != NULL || q->group != NULL)
+		owner_resolve(d, q->user, draft_pool_at(p, "user"), q->group,
+			draft_pool_at(p, "group"), &q->uid, &q->gid);
+	verify_limits(d, p);
+	verify_check(d, p, &q->probe, "probe", false);
+	verify_program(d, p);
+	verify_listens(d, p);
+	verify_cpus(d, p);
+}
+
+void verify_all(struct draft *d, struct conf *c)
+{
+	size_t i;
+
+	verify_global(d, c);
+	for (i = 0; i < d->pool_count && !d->is_spent; i++)
+		verify_pool(d, c, &d->pools[i]);
+	verify_after(d);
+	verify_workers(d, c);
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: ISC */
+#include <stddef.h>
+
+#include "kinds.h"
+
+const struct conf_kind *const kinds[] = {
+	&conf_kind_program,
+	NULL,
+};
