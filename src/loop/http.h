@@ -69,8 +69,10 @@ void http_server_drain(struct http_server *s, loop_fn done, void *arg);
 /* Cuts every connection; requests not yet answered become inert. */
 void http_server_free(struct http_server *s);
 const struct http_counts *http_server_counts(const struct http_server *s);
-/* Called after each answer, with its status and the time since the request's
- * first byte. */
+/* Call fn(arg) from the loop whenever http_server_counts may have changed. */
+void http_server_on_change(struct http_server *s, loop_fn fn, void *arg);
+/* Called after each answer (those that the server gives itself included),
+ * with its status and the time since the request's first byte. */
 typedef void (*http_done_fn)(int status, int64_t duration_us, void *arg);
 void http_server_on_done(struct http_server *s, http_done_fn fn, void *arg);
 
@@ -102,6 +104,10 @@ int http_reply_header(
  * content_type NULL: none. */
 void http_reply(struct http_request *req, int status, const char *content_type,
 	const void *body, size_t len);
+
+/* The same with a problem document (RFC 9457); detail NULL: none. */
+void http_reply_problem(
+	struct http_request *req, int status, const char *detail);
 
 /* "Not Found" of 404; "Unknown" of one without a name. */
 const char *http_status_text(int status);

@@ -4,3 +4,25 @@ src_loop_libloop_a_SOURCES =
 src_loop_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 src_loop_libloop_a_SOURCES += src/loop/loop.c
 src_loop_libloop_a_SOURCES += src/loop/loop.h
+src_loop_libloop_a_SOURCES += src/loop/http.c
+src_loop_libloop_a_SOURCES += src/loop/http.h
+src_loop_libloop_a_SOURCES += src/loop/http_answer.c
+src_loop_libloop_a_SOURCES += src/loop/http_chunk.c
+src_loop_libloop_a_SOURCES += src/loop/http_chunk.h
+src_loop_libloop_a_SOURCES += src/loop/http_conn.c
+src_loop_libloop_a_SOURCES += src/loop/http_conn.h
+src_loop_libloop_a_SOURCES += src/loop/http_parse.c
+src_loop_libloop_a_SOURCES += src/loop/http_parse.h
+src_loop_libloop_a_SOURCES += src/loop/http_request.c
+src_loop_libloop_a_SOURCES += src/loop/http_target.c
+src_loop_libloop_a_SOURCES += src/loop/http_target.h
+src_loop_libloop_a_SOURCES += src/loop/http_token.c
+src_loop_libloop_a_SOURCES += src/loop/http_token.h
+
+check_PROGRAMS += t/unit/http_parse.t
+t_unit_http_parse_t_SOURCES = t/unit/http_parse.c t/tap.c t/tap.h
+t_unit_http_parse_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/http.t
+t_unit_http_t_SOURCES = t/unit/http.c t/tap.c t/tap.h
+t_unit_http_t_LDADD = $(UNIT_LDADD)

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: ISC */
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/http_conn.h"
+
+static void http_server_on_timer(void *arg);
+
+struct http_server *http_server_new(struct loop *l,
+	const struct http_limits *limits, http_handler_fn fn, void *arg)
+{
+	struct http_server *s = xcalloc(1, sizeof(*s));
+	int i;
+
+	s->loop = l;
+	s->limits = *limits;
+	s->parse_limits.header_max = limits->header_max;
+	s->parse_limits.body_max = limits->body_max;
+	s->handler = fn;
+	s->arg = arg;
+	s->resume_accept_us = HTTP_NEVER;
+	s->armed_us = HTTP_NEVER;
+	s->timer = loop_timer_new(l, http_server_on_timer, s);
+	SLIST_INIT(&s->listeners);
+	TAILQ_INIT(&s->late);
+	for (i = 0; i < HTTP_CONN_STATE_COUNT; i++)
+		TAILQ_INIT(&s->conns[i]);
+	return s;
+}
+
+void http_server_free(struct http_server *s)
+{
+	struct http_listener *li;
+	struct http_request *req;
+	struct http_conn *c;
+	int i;
+
+	if (s == NULL)
+		return;
+	assert(s->current == NULL);
+	for (i = 0; i < HTTP_CONN_STATE_COUNT; i++)
+		while ((c = TAILQ_FIRST(&s->conns[i])) != NULL)
+			http_conn_free(c);
+	TAILQ_FOREACH(req, &s->late, entry)
+		req->server = NULL;
+	while ((li = SLIST_FIRST(&s->listeners)) != NULL) {
+		SLIST_REMOVE_HEAD(&s->listeners, entry);
+		loop_fd_free(li->watch);
+		free(li);
+	}
+	loop_timer_free(s->timer);
+	http_request_drop(NULL, s->spare);
+	free(s->read_buffer);
+	buf_done(&s->out);
+	free(s);
+}
+
+const struct http_counts *http_server_counts(const struct http_server *s)
+{
+	return &s->counts;
+}
+
+void http_server_on_done(struct http_server *s, http_done_fn fn, void *arg)
+{
+	s->on_done = fn;
+	s->on_done_arg = arg;
+}
+
+void http_server_on_change(struct http_server *s, loop_fn fn, void *arg)
+{
+	s->on_change = fn;
+	s->on_change_arg = arg;
+}
+
+void http_server_changed(struct http_server *s)
+{
+	if (s->on_change != NULL)
+		s->on_change(s->on_change_arg);
+}
+
+void http_server_answered(struct http_server *s, int status, int64_t began_us)
+{
+	s->counts.by_class[status / 100]++;
+	if (s->on_done != NULL)
+		s->on_done(status, clock_now() - began_us, s->on_done_arg);
+}
+
+void http_server_arm(struct http_server *s, int64_t deadline_us)
+{
+	if (deadline_us >= s->armed_us)
+		return;
+	s->armed_us = deadline_us;
+	loop_timer_start(s->timer, deadline_us - clock_now());
+}
+
+static void http_server_watch(struct http_server *s, unsigned events)
+{
+	struct http_listener *li;
+
+	s->is_paused = events == 0;
+	SLIST_FOREACH(li, &s->listeners, entry)
+		loop_fd_set(li->watch, events);
+}
+
+/* The next process may have descriptors left; this one tries again later. */
+static void http_server_pause(struct http_server *s, int error)
+{
+	if (s->warned_us == 0 || s->now_us - s->warned_us > HTTP_WARN_US) {
+		s->warned_us = s->now_us;
+		log_warn("cannot accept a connection: %s, trying again "
+			 "every %d ms",
+			strerror(error), HTTP_ACCEPT_PAUSE_US / US_PER_MS);
+	}
+	http_server_watch(s, 0);
+	s->resume_accept_us = s->now_us + HTTP_ACCEPT_PAUSE_US;
+	http_server_arm(s, s->resume_accept_us);
+}
+
+static bool http_server_is_full(const struct http_server *s)
+{
+	return s->counts.connections >= s->limits.connections_max;
+}
+
+/* Returns false when there is no more to accept for now. */
+static bool http_server_accept(struct http_server *s, struct http_listener *li)
+{
+	int fd = accept4(li->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd != -1) {
+		s->counts.accepted++;
+		s->counts.connections++;
+		http_conn_new(s, fd, li->is_unix);
+		return true;
+	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		errno == ENOMEM)
+		http_server_pause(s, errno);
+	/* Others than EAGAIN concern the one connection that has failed. */
+	return errno == ECONNABORTED || errno == EINTR;
+}
+
+static void http_server_on_listener(int fd, unsigned events, void *arg)
+{
+	struct http_listener *li = arg;
+	struct http_server *s = li->server;
+	int i;
+
+	(void)fd;
+	(void)events;
+	s->now_us = clock_now();
+	for (i = 0; i < HTTP_ACCEPT_MAX && !http_server_is_full(s); i++)
+		if (!http_server_accept(s, li))
+			break;
+	if (http_server_is_full(s))
+		http_server_watch(s, 0);
+	http_server_changed(s);
+}
+
+void http_server_listen(struct http_server *s, int fd)
+{
+	struct http_listener *li = xcalloc(1, sizeof(*li));
+	int domain = AF_UNSPEC, on = 1;
+	socklen_t len = sizeof(domain);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	li->server = s;
+	li->fd = fd;
+	li->is_unix = domain == AF_UNIX;
+	/* Connections inherit it from their listener (tcp(7)). */
+	if (!li->is_unix)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	li->watch = loop_fd_new(
+		s->loop, fd, LOOP_READ, http_server_on_listener, li);
+	SLIST_INSERT_HEAD(&s->listeners, li, entry);
+}
+
+void http_server_gone(struct http_server *s)
+{
+	s->counts.connections--;
+	if (s->is_paused && s->resume_accept_us == HTTP_NEVER)
+		http_server_watch(s, LOOP_READ);
+	if (s->counts.connections > 0)
+		return;
+	if (s->is_draining) {
+		http_server_arm(s, 0);
+	} else if (s->resume_accept_us == HTTP_NEVER) {
+		loop_timer_stop(s->timer);
+		s->armed_us = HTTP_NEVER;
+	}
+}
+
+static void http_server_expire(struct http_server *s)
+{
+	struct http_conn *c;
+	int i;
+
+	for (i = 0; i < HTTP_CONN_STATE_COUNT; i++)
+		while ((c = TAILQ_FIRST(&s->conns[i])) != NULL &&
+			c->deadline_us <= s->now_us)
+			http_conn_expire(c);
+	if (s->resume_accept_us <= s->now_us) {
+		s->resume_accept_us = HTTP_NEVER;
+		if (!http_server_is_full(s))
+			http_server_watch(s, LOOP_READ);
+	}
+}
+
+static void http_server_on_timer(void *arg)
+{
+	struct http_server *s = arg;
+	struct http_conn *c;
+	loop_fn drained;
+	int i;
+
+	s->now_us = clock_now();
+	s->armed_us = HTTP_NEVER;
+	http_server_expire(s);
+	for (i = 0; i < HTTP_CONN_STATE_COUNT; i++)
+		if ((c = TAILQ_FIRST(&s->conns[i])) != NULL)
+			http_server_arm(s, c->deadline_us);
+	http_server_arm(s, s->resume_accept_us);
+	http_server_changed(s);
+	drained = s->drained;
+	if (s->counts.connections > 0 || drained == NULL)
+		return;
+	s->drained = NULL;
+	drained(s->drained_arg); /* may free s */
+}
+
+void http_server_drain(struct http_server *s, loop_fn done, void *arg)
+{
+	struct http_listener *li;
+	struct http_conn *c;
+	int64_t last_us;
+
+	s->drained = done;
+	s->drained_arg = arg;
+	if (s->counts.connections == 0)
+		http_server_arm(s, 0);
+	if (s->is_draining)
+		return;
+	s->is_draining = true;
+	s->now_us = clock_now();
+	s->resume_accept_us = HTTP_NEVER;
+	while ((li = SLIST_FIRST(&s->listeners)) != NULL) {
+		SLIST_REMOVE_HEAD(&s->listeners, entry);
+		loop_fd_free(li->watch);
+		free(li);
+	}
+	last_us = s->now_us + s->limits.linger_us;
+	TAILQ_FOREACH(c, &s->conns[HTTP_CONN_IDLE], entry)
+		http_conn_hurry(c, last_us);
+	TAILQ_FOREACH(c, &s->conns[HTTP_CONN_FRESH], entry)
+		http_conn_hurry(c, last_us);
+}

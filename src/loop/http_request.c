@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * http_request - what a handler sees of a request, and its answer.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "loop/http_conn.h"
+#include "loop/http_target.h"
+#include "loop/http_token.h"
+
+struct http_request *http_request_take(struct http_server *s)
+{
+	struct http_request *req = s->spare;
+
+	s->spare = NULL;
+	if (req == NULL)
+		req = xmalloc(sizeof(*req));
+	memset(req, 0, offsetof(struct http_request, parse));
+	http_parse_init(&req->parse);
+	req->server = s;
+	return req;
+}
+
+void http_request_drop(struct http_server *s, struct http_request *req)
+{
+	if (req == NULL)
+		return;
+	buf_done(&req->extra);
+	free(req->query);
+	free(req->owned);
+	if (s != NULL && s->spare == NULL)
+		s->spare = req;
+	else
+		free(req);
+}
+
+void http_request_keep(struct http_request *req, char *buffer)
+{
+	req->is_late = true;
+	req->owned = buffer;
+	TAILQ_INSERT_TAIL(&req->server->late, req, entry);
+}
+
+enum http_method http_request_method(const struct http_request *req)
+{
+	return req->parse.method;
+}
+
+const char *http_request_path(const struct http_request *req)
+{
+	return req->data + req->parse.path;
+}
+
+const char *http_request_query(struct http_request *req, const char *name)
+{
+	const char *at, *value, *end;
+
+	if (req->parse.query == 0)
+		return NULL;
+	if (req->query == NULL)
+		req->query = http_target_query(
+			req->data + req->parse.query, &req->query_len);
+	end = req->query + req->query_len;
+	for (at = req->query; at < end; at = value + strlen(value) + 1) {
+		value = at + strlen(at) + 1;
+		if (strcmp(at, name) == 0)
+			return value;
+	}
+	return NULL;
+}
+
+const char *http_request_header(
+	const struct http_request *req, const char *name)
+{
+	return http_parse_field(&req->parse, req->data, name);
+}
+
+const char *http_request_body(const struct http_request *req, size_t *ret_len)
+{
+	*ret_len = req->parse.body_len;
+	return req->data + req->parse.body;
+}
+
+bool http_request_peer(
+	const struct http_request *req, struct http_peer *ret_peer)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (req->conn == NULL || !req->conn->is_unix ||
+		getsockopt(req->conn->fd, SOL_SOCKET, SO_PEERCRED, &cred,
+			&len) == -1)
+		return false;
+	ret_peer->pid = cred.pid;
+	ret_peer->uid = cred.uid;
+	ret_peer->gid = cred.gid;
+	return true;
+}
+
+int http_reply_header(
+	struct http_request *req, const char *name, const char *value)
+{
+	const char *c;
+
+	for (c = name; http_token_is((unsigned char)*c); c++)
+		;
+	if (c == name || *c != '\0')
+		return -1;
+	for (c = value; http_token_is_value((unsigned char)*c); c++)
+		;
+	if (*c != '\0')
+		return -1;
+	buf_printf(&req->extra, "%s: %s\r\n", name, value);
+	return 0;
+}
+
+/* The connection's part of an answer. */
+static void http_request_answer(struct http_request *req, struct http_answer *a)
+{
+	struct http_conn *c = req->conn;
+	struct http_server *s = req->server;
+
+	a->extra = &req->extra;
+	a->is_head = req->parse.method == HTTP_HEAD;
+	a->says_close = s->is_draining || !req->parse.keep_alive;
+	a->says_keep_alive = req->parse.minor == 0;
+	if (!req->parse.keep_alive)
+		c->end = HTTP_END_CLOSE;
+	else if (a->says_close)
+		c->end = HTTP_END_LINGER;
+	http_answer_put(s, s->current == c ? &s->out : &c->out, a);
+	c->req = NULL;
+	c->is_handling = false;
+	if (s->current != c)
+		http_conn_resume(c);
+}
+
+void http_reply(struct http_request *req, int status, const char *content_type,
+	const void *body, size_t len)
+{
+	struct http_server *s = req->server;
+	struct http_answer a = {
+		.status = status,
+		.type = content_type,
+		.body = body,
+		.len = len,
+	};
+	int64_t began_us = req->began_us;
+
+	assert(status >= 200 && status <= 599);
+	if (s == NULL) {
+		http_request_drop(NULL, req);
+		return;
+	}
+	if (req->conn != NULL)
+		http_request_answer(req, &a);
+	if (req->is_late)
+		TAILQ_REMOVE(&s->late, req, entry);
+	s->counts.in_flight--;
+	http_request_drop(s, req);
+	http_server_answered(s, status, began_us);
+}
+
+void http_reply_problem(
+	struct http_request *req, int status, const char *detail)
+{
+	struct buf body = BUF_INIT;
+
+	http_answer_problem(&body, status, detail);
+	http_reply(
+		req, status, "application/problem+json", body.data, body.len);
+	buf_done(&body);
+}

@@ -1,0 +1,745 @@
+/* SPDX-License-Identifier: ISC */
+/* http: the server on the loop, with its clients in the same process. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/http.h"
+#include "tap.h"
+
+#define MS        ((int64_t)US_PER_MS)
+#define BIG_SIZE  (16 << 20)
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/* One server with its loop; each test makes its own. */
+static struct {
+	struct loop *loop;
+	struct loop_timer *tick;
+	struct http_server *server;
+	int listener;
+	struct sockaddr_storage addr;
+	socklen_t addr_len;
+	struct http_request *late[16]; /* of /late, not yet answered */
+	size_t late_count;
+	int drained, done_count, last_status, turns;
+	int64_t last_duration_us;
+	char *big;
+} t;
+
+struct client {
+	int fd;
+	struct buf in;
+	bool is_eof;
+	int error; /* errno of a read that failed */
+};
+
+static const struct http_limits usual = {
+	.header_max = 4096,
+	.body_max = 100000,
+	.connections_max = 1000,
+	.header_timeout_us = 10000 * MS,
+	.body_timeout_us = 10000 * MS,
+	.write_timeout_us = 10000 * MS,
+	.idle_timeout_us = 10000 * MS,
+	.linger_us = 10000 * MS,
+};
+
+static void reply_text(struct http_request *req, const char *text)
+{
+	http_reply(req, 200, "text/plain", text, strlen(text));
+}
+
+static void reply_peer(struct http_request *req)
+{
+	struct http_peer peer = { 0, 0, 0 };
+	char text[64] = "none";
+
+	if (http_request_peer(req, &peer))
+		snprintf(text, sizeof(text), "%d %d", (int)peer.pid,
+			(int)peer.uid);
+	reply_text(req, text);
+}
+
+static void reply_query(struct http_request *req)
+{
+	const char *a = http_request_query(req, "a");
+	const char *b = http_request_query(req, "b c");
+	char text[64];
+
+	snprintf(text, sizeof(text), "a=%s b=%s z=%s", a ? a : "-", b ? b : "-",
+		http_request_query(req, "z") ? "yes" : "-");
+	reply_text(req, text);
+}
+
+static void reply_field(struct http_request *req)
+{
+	int bad = 0;
+
+	bad += http_reply_header(req, "X-A", "1\r\nX-B: 2") == 0;
+	bad += http_reply_header(req, "X A", "1") == 0;
+	bad += http_reply_header(req, "", "1") == 0;
+	bad += http_reply_header(req, "Allow", "GET") != 0;
+	reply_text(req, bad == 0 ? "good" : "bad");
+}
+
+static void on_request(struct http_request *req, void *arg)
+{
+	const char *path = http_request_path(req), *body;
+	size_t len;
+
+	(void)arg;
+	body = http_request_body(req, &len);
+	if (strcmp(path, "/late") == 0)
+		t.late[t.late_count++] = req;
+	else if (strcmp(path, "/big") == 0)
+		http_reply(req, 200, "text/plain", t.big, BIG_SIZE);
+	else if (strcmp(path, "/echo") == 0)
+		http_reply(req, 200, "text/plain", body, len);
+	else if (strcmp(path, "/peer") == 0)
+		reply_peer(req);
+	else if (strcmp(path, "/query") == 0)
+		reply_query(req);
+	else if (strcmp(path, "/field") == 0)
+		reply_field(req);
+	else if (strcmp(path, "/none") == 0)
+		http_reply(req, 204, NULL, NULL, 0);
+	else if (strcmp(path, "/problem") == 0)
+		http_reply_problem(req, 404, "no such \"thing\"");
+	else
+		reply_text(req, path);
+}
+
+static void on_done(int status, int64_t duration_us, void *arg)
+{
+	(void)arg;
+	t.done_count++;
+	t.last_status = status;
+	t.last_duration_us = duration_us;
+}
+
+static void on_drained(void *arg)
+{
+	(void)arg;
+	t.drained++;
+}
+
+static void on_tick(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void on_turn(void *arg)
+{
+	(void)arg;
+	t.turns++;
+}
+
+static void server_open(const struct http_limits *limits, int family)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)&t.addr;
+	struct sockaddr_un *un = (struct sockaddr_un *)&t.addr;
+
+	memset(&t, 0, sizeof(t));
+	t.loop = loop_new();
+	t.tick = loop_timer_new(t.loop, on_tick, t.loop);
+	loop_set_hooks(t.loop, NULL, on_turn, NULL);
+	t.server = http_server_new(t.loop, limits, on_request, NULL);
+	http_server_on_done(t.server, on_done, NULL);
+	t.listener =
+		socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	t.addr.ss_family = (sa_family_t)family;
+	t.addr_len = family == AF_INET ? sizeof(*in) : sizeof(*un);
+	if (family == AF_INET) {
+		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	} else {
+		t.addr_len = sizeof(sa_family_t);
+	}
+	if (bind(t.listener, (struct sockaddr *)&t.addr, t.addr_len) != 0 ||
+		listen(t.listener, 64) != 0)
+		bail("cannot listen: %s", strerror(errno));
+	t.addr_len = sizeof(t.addr);
+	getsockname(t.listener, (struct sockaddr *)&t.addr, &t.addr_len);
+	http_server_listen(t.server, t.listener);
+	t.big = xmalloc(BIG_SIZE);
+	memset(t.big, 'b', BIG_SIZE);
+}
+
+static void server_close(void)
+{
+	http_server_free(t.server);
+	loop_timer_free(t.tick);
+	loop_free(t.loop);
+	close(t.listener);
+	free(t.big);
+}
+
+/* Let the server work for so long. */
+static void pump(int64_t span_us)
+{
+	loop_timer_start(t.tick, span_us);
+	loop_run(t.loop);
+}
+
+static void client_open(struct client *c)
+{
+	int on = 1;
+
+	*c = (struct client){ .in = BUF_INIT };
+	c->fd = socket(t.addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(c->fd, (struct sockaddr *)&t.addr, t.addr_len) != 0)
+		bail("cannot connect: %s", strerror(errno));
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void client_close(struct client *c)
+{
+	close(c->fd);
+	buf_done(&c->in);
+}
+
+static void client_send_bytes(struct client *c, const char *data, size_t len)
+{
+	if (send(c->fd, data, len, MSG_NOSIGNAL) != (ssize_t)len)
+		note("short send: %s", strerror(errno));
+}
+
+static void client_send(struct client *c, const char *text)
+{
+	client_send_bytes(c, text, strlen(text));
+}
+
+static void client_read(struct client *c)
+{
+	ssize_t n;
+
+	do {
+		char *to = buf_reserve(&c->in, 65536);
+
+		n = recv(c->fd, to, 65536, MSG_DONTWAIT);
+		if (n > 0) {
+			c->in.len += (size_t)n;
+			c->in.data[c->in.len] = '\0';
+		}
+	} while (n > 0);
+	if (n == 0)
+		c->is_eof = true;
+	else if (errno != EAGAIN)
+		c->error = errno;
+}
+
+static bool client_is_over(const struct client *c)
+{
+	return c->is_eof || c->error != 0;
+}
+
+/* Serve until c has received `text` (NULL: the end of the stream). */
+static bool client_wait(struct client *c, const char *text)
+{
+	int64_t deadline = clock_now() + 10000 * MS;
+
+	while (clock_now() < deadline) {
+		if (text != NULL && strstr(buf_str(&c->in), text) != NULL)
+			return true;
+		if (client_is_over(c))
+			return text == NULL && c->is_eof;
+		pump(MS);
+		client_read(c);
+	}
+	note("deadline; seen: %.300s", buf_str(&c->in));
+	return false;
+}
+
+/* Answers seen so far. */
+static int client_answers(const struct client *c)
+{
+	const char *at = buf_str(&c->in);
+	int count = 0;
+
+	while ((at = strstr(at, "HTTP/1.1 ")) != NULL) {
+		count++;
+		at++;
+	}
+	return count;
+}
+
+static void test_keep_alive(void)
+{
+	struct client c;
+
+	server_open(&usual, AF_INET);
+	client_open(&c);
+	client_send(&c, GET("/one"));
+	ok(client_wait(&c, "\r\n\r\n/one"), "a request is answered");
+	has_str("HTTP/1.1 200 OK\r\nDate: ", c.in.data, "with status and date");
+	has_str("Content-Length: 4\r\n", c.in.data, "and its length");
+	client_send(&c, GET("/two"));
+	ok(client_wait(&c, "\r\n\r\n/two"), "so is a second one");
+	ok(strstr(c.in.data, "Connection:") == NULL, "the connection stays");
+	is_int(1, http_server_counts(t.server)->connections, "one is open");
+	is_int(2, (int64_t)http_server_counts(t.server)->by_class[2],
+		"two answers are counted");
+	is_int(2, t.done_count, "and told");
+	shutdown(c.fd, SHUT_WR);
+	ok(client_wait(&c, NULL), "the client ends it");
+	is_int(0, http_server_counts(t.server)->connections, "none is open");
+	client_close(&c);
+	server_close();
+}
+
+static void test_forms(void)
+{
+	struct client c;
+
+	server_open(&usual, AF_INET);
+	client_open(&c);
+	client_send(&c, "HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n" GET("/x"));
+	ok(client_wait(&c, "Content-Length: 5\r\n\r\nHTTP/1.1 200"),
+		"HEAD sends the length but no body");
+	client_send(&c, GET("/none"));
+	ok(client_wait(&c, "HTTP/1.1 204 No Content\r\n"), "204 is sent");
+	ok(client_wait(&c, "GMT\r\n\r\n"), "without a length");
+	client_send(&c, GET("/query?a=1%2b+2&b+c&=&a=3"));
+	ok(client_wait(&c, "a=1+ 2 b= z=-"), "a query is decoded");
+	client_send(&c, GET("/field"));
+	ok(client_wait(&c, "good"), "a split field of an answer is refused");
+	has_str("\r\nAllow: GET\r\n", c.in.data, "a good one is sent");
+	client_send(&c, GET("/problem"));
+	ok(client_wait(&c, "\"detail\":\"no such \\\"thing\\\"\"}"),
+		"a problem document tells what is wrong");
+	client_send(&c, "GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	ok(client_wait(&c, "Connection: keep-alive\r\n\r\n/old"),
+		"an old client can keep its connection");
+	client_send(&c, "GET /older HTTP/1.0\r\n\r\n");
+	ok(client_wait(&c, NULL), "and is closed when it does not ask to");
+	has_str("Connection: close\r\n\r\n/older", c.in.data, "as it is told");
+	client_close(&c);
+	server_close();
+}
+
+static void test_body(void)
+{
+	struct client c;
+	char body[90000];
+
+	server_open(&usual, AF_INET);
+	client_open(&c);
+	client_send(&c,
+		"POST /echo HTTP/1.1\r\nHost: a\r\n"
+		"Expect: 100-continue\r\nContent-Length: 90000\r\n\r\n");
+	ok(client_wait(&c, "HTTP/1.1 100 Continue\r\n\r\n"),
+		"a client that asks may continue");
+	memset(body, 'x', sizeof(body));
+	body[sizeof(body) - 1] = '!';
+	client_send_bytes(&c, body, sizeof(body));
+	ok(client_wait(&c, "x!"), "a long body comes back");
+	is_int(1, client_answers(&c) - 1, "and it was asked only once");
+	buf_reset(&c.in);
+	client_send(&c, "POST /echo HTTP/1.1\r\nHost: a\r\n"
+			"Transfer-Encoding: chunked\r\n\r\n");
+	pump(MS);
+	client_send(&c, "5\r\nhello\r\n");
+	pump(MS);
+	client_send(&c, "6\r\n world\r\n0\r\n\r\n" GET("/after"));
+	ok(client_wait(&c, "\r\n\r\nhello world"), "chunks are put together");
+	ok(client_wait(&c, "\r\n\r\n/after"), "and end where they end");
+	client_send(&c, "POST /echo HTTP/1.1\r\nHost: a\r\n"
+			"Content-Length: 100001\r\n\r\n");
+	ok(client_wait(&c, "HTTP/1.1 413 "), "a body too long is refused");
+	is_int(1, (int64_t)http_server_counts(t.server)->rejected,
+		"and counted");
+	client_close(&c);
+	server_close();
+}
+
+static void test_pipeline(void)
+{
+	struct client c;
+	struct buf many = BUF_INIT;
+	char last[32];
+	int i;
+
+	server_open(&usual, AF_INET);
+	client_open(&c);
+	client_send(
+		&c, GET("/1") GET("/late") GET("/3") GET("/late") GET("/5"));
+	ok(client_wait(&c, "/1"), "the first of five is answered");
+	pump(5 * MS);
+	is_int(1, (int64_t)t.late_count, "the second holds up the others");
+	is_int(1, http_server_counts(t.server)->in_flight, "one is in hand");
+	is_str("/late", http_request_path(t.late[0]), "its path stays");
+	reply_text(t.late[0], "/2");
+	ok(client_wait(&c, "/3"), "then it goes on");
+	reply_text(t.late[1], "/4");
+	ok(client_wait(&c, "/5"), "to the end");
+	ok(strstr(c.in.data, "/1") < strstr(c.in.data, "/2") &&
+			strstr(c.in.data, "/2") < strstr(c.in.data, "/3") &&
+			strstr(c.in.data, "/3") < strstr(c.in.data, "/4"),
+		"answers come in the order of the requests");
+	buf_reset(&c.in);
+	for (i = 0; i < 2000; i++)
+		buf_printf(
+			&many, "GET /number-%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
+	client_send_bytes(&c, many.data, many.len);
+	snprintf(last, sizeof(last), "/number-%d", i - 1);
+	ok(client_wait(&c, last), "2000 in a row are answered");
+	is_int(2000, client_answers(&c), "each once");
+	buf_done(&many);
+	client_close(&c);
+	server_close();
+}
+
+static void test_split(void)
+{
+	static const char text[] =
+		"\r\nPOST /echo HTTP/1.1\r\nHost: a\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n"
+		"3\r\nabc\r\n1\r\nd\r\n0\r\nX: y\r\n\r\n"
+		"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nef" GET(
+			"/end");
+	struct client c;
+	size_t cut;
+	int bad = 0;
+
+	server_open(&usual, AF_INET);
+	client_open(&c);
+	for (cut = 1; cut < sizeof(text) - 1; cut++) {
+		buf_reset(&c.in);
+		client_send_bytes(&c, text, cut);
+		pump(MS / 2);
+		client_send_bytes(&c, text + cut, sizeof(text) - 1 - cut);
+		bad += !client_wait(&c, "\r\n\r\n/end") ||
+		       strstr(c.in.data, "\r\n\r\nabcd") == NULL ||
+		       strstr(c.in.data, "\r\n\r\nef") == NULL ||
+		       client_answers(&c) != 3;
+	}
+	is_int(0, bad, "requests cut at any byte are answered all the same");
+	for (cut = 0; cut < sizeof(text) - 1; cut++) {
+		client_send_bytes(&c, text + cut, 1);
+		pump(MS / 4);
+	}
+	buf_reset(&c.in);
+	ok(client_wait(&c, "\r\n\r\n/end"), "and byte by byte");
+	client_close(&c);
+	server_close();
+}
+
+static void test_bad(void)
+{
+	struct client c;
+	char more[20000];
+
+	server_open(&usual, AF_INET);
+	client_open(&c);
+	memset(more, 'x', sizeof(more));
+	client_send(&c, "GET / HTTP/1.1\r\n\r\n");
+	client_send_bytes(&c, more, sizeof(more));
+	ok(client_wait(&c, "HTTP/1.1 400 Bad Request\r\n"),
+		"a bad request is answered");
+	client_send_bytes(&c, more, sizeof(more));
+	ok(client_wait(&c, NULL),
+		"and the stream ends well though more has come");
+	has_str("Content-Type: application/problem+json\r\n", c.in.data,
+		"with a problem document");
+	has_str("\"detail\":\"a Host field is missing\"", c.in.data,
+		"that tells why");
+	has_str("Connection: close\r\n", c.in.data, "and that this is all");
+	is_int(1, http_server_counts(t.server)->connections,
+		"the server waits for the client to close");
+	client_close(&c);
+	pump(5 * MS);
+	is_int(0, http_server_counts(t.server)->connections, "which it does");
+	is_int(400, t.last_status, "the answer was told");
+	server_close();
+}
+
+static void test_slow(void)
+{
+	struct http_limits slow = usual;
+	struct client silent, trickle, idle, body;
+	int64_t start = clock_now();
+
+	slow.header_timeout_us = 150 * MS;
+	slow.body_timeout_us = 150 * MS;
+	slow.idle_timeout_us = 200 * MS;
+	server_open(&slow, AF_INET);
+	client_open(&silent);
+	client_open(&trickle);
+	client_open(&idle);
+	client_open(&body);
+	client_send(&idle, GET("/idle"));
+	ok(client_wait(&idle, "/idle"), "one client is answered");
+	client_send(&body, "POST /echo HTTP/1.1\r\nHost: a\r\n"
+			   "Content-Length: 10\r\n\r\n12");
+	while (!client_is_over(&trickle) && clock_now() < start + 5000 * MS) {
+		if (trickle.in.len == 0)
+			client_send(&trickle, "G");
+		pump(10 * MS);
+		client_read(&trickle);
+	}
+	ok(trickle.is_eof, "one that trickles is cut");
+	has_str("HTTP/1.1 408 Request Timeout\r\n", buf_str(&trickle.in),
+		"and told why");
+	ok(client_wait(&body, NULL) &&
+			strstr(body.in.data, "HTTP/1.1 408 ") != NULL,
+		"so is one whose body does not come");
+	ok(client_wait(&silent, NULL) && silent.in.len == 0,
+		"one that says nothing is closed without a word");
+	ok(client_wait(&idle, NULL) && client_answers(&idle) == 1,
+		"and so is an idle one");
+	is_int(3, (int64_t)http_server_counts(t.server)->timeouts,
+		"three were too slow");
+	client_close(&silent);
+	client_close(&trickle);
+	client_close(&idle);
+	client_close(&body);
+	server_close();
+}
+
+static void test_slow_reader(void)
+{
+	struct http_limits slow = usual;
+	struct client c;
+	int64_t deadline = clock_now() + 10000 * MS;
+
+	server_open(&usual, AF_INET);
+	client_open(&c);
+	client_send(&c, GET("/big") GET("/after"));
+	while (c.in.len <= BIG_SIZE && clock_now() < deadline) {
+		pump(MS);
+		client_read(&c);
+	}
+	ok(c.in.len > BIG_SIZE, "a big answer comes whole");
+	buf_drop(&c.in, BIG_SIZE);
+	ok(client_wait(&c, "\r\n\r\n/after"), "and then the next");
+	client_close(&c);
+	server_close();
+
+	slow.write_timeout_us = 100 * MS;
+	server_open(&slow, AF_INET);
+	client_open(&c);
+	client_send(&c, GET("/big"));
+	deadline = clock_now() + 10000 * MS;
+	while (http_server_counts(t.server)->timeouts == 0 &&
+		clock_now() < deadline)
+		pump(10 * MS);
+	is_int(0, http_server_counts(t.server)->connections,
+		"a client that does not read is cut");
+	client_close(&c);
+	server_close();
+}
+
+static void test_late(void)
+{
+	struct client a, b, gone;
+
+	server_open(&usual, AF_INET);
+	client_open(&a);
+	client_open(&b);
+	client_open(&gone);
+	client_send(&a, GET("/late"));
+	client_send(&b, GET("/fast"));
+	client_send(&gone, GET("/late"));
+	ok(client_wait(&b, "/fast"), "others don't wait for a late answer");
+	while (t.late_count < 2)
+		pump(MS);
+	client_close(&gone);
+	pump(MS);
+	reply_text(t.late[0], "now");
+	reply_text(t.late[1], "now");
+	ok(client_wait(&a, "now"), "a late answer arrives");
+	pump(5 * MS);
+	is_int(2, http_server_counts(t.server)->connections,
+		"an answer to a client that is gone does no harm");
+	is_int(0, http_server_counts(t.server)->in_flight, "none is in hand");
+	client_send(&a, GET("/late"));
+	while (t.late_count < 3)
+		pump(MS);
+	http_server_free(t.server);
+	t.server = NULL;
+	is_str("/late", http_request_path(t.late[2]),
+		"a request outlives the server");
+	reply_text(t.late[2], "never");
+	ok(true, "and can be answered into the void");
+	client_close(&a);
+	client_close(&b);
+	server_close();
+}
+
+static void test_drain(void)
+{
+	struct client idle, fresh, busy;
+
+	server_open(&usual, AF_INET);
+	client_open(&idle);
+	client_open(&fresh);
+	client_open(&busy);
+	client_send(&idle, GET("/1"));
+	client_send(&busy, GET("/late"));
+	ok(client_wait(&idle, "/1"), "a client is served");
+	while (t.late_count == 0)
+		pump(MS);
+	http_server_drain(t.server, on_drained, NULL);
+	pump(20 * MS);
+	is_int(3, http_server_counts(t.server)->connections,
+		"draining cuts no connection at once");
+	client_send(&idle, GET("/2"));
+	ok(client_wait(&idle, "Connection: close\r\n\r\n/2"),
+		"the next request of an idle one is answered with close");
+	ok(client_wait(&idle, NULL), "and ends well");
+	client_send(&fresh, GET("/3"));
+	ok(client_wait(&fresh, "Connection: close\r\n\r\n/3"),
+		"so is the first request of a new one");
+	client_close(&idle);
+	client_close(&fresh);
+	pump(5 * MS);
+	is_int(0, t.drained, "it is not over while one is in hand");
+	reply_text(t.late[0], "late");
+	ok(client_wait(&busy, "Connection: close\r\n\r\nlate"),
+		"that is answered too");
+	client_close(&busy);
+	pump(5 * MS);
+	is_int(1, t.drained, "and then it is over");
+	server_close();
+}
+
+static void test_drain_idle(void)
+{
+	struct http_limits quick = usual;
+	struct client idle, backlog;
+	int64_t start;
+
+	quick.linger_us = 100 * MS;
+	server_open(&quick, AF_INET);
+	client_open(&idle);
+	client_send(&idle, GET("/1"));
+	ok(client_wait(&idle, "/1"), "a client is served");
+	start = clock_now();
+	http_server_drain(t.server, on_drained, NULL);
+	client_open(&backlog);
+	client_send(&backlog, GET("/backlog"));
+	ok(client_wait(&idle, NULL), "an idle one is cut in the end");
+	ok(clock_now() - start >= 100 * MS, "but not before linger");
+	client_close(&idle);
+	pump(5 * MS);
+	is_int(1, t.drained, "then it is over");
+	is_int(1, (int64_t)http_server_counts(t.server)->accepted,
+		"a connection in the backlog is left to others");
+	client_close(&backlog);
+	server_close();
+
+	server_open(&usual, AF_INET);
+	http_server_drain(t.server, on_drained, NULL);
+	is_int(0, t.drained, "with no connection it is over");
+	pump(5 * MS);
+	is_int(1, t.drained, "in the next turn");
+	server_close();
+}
+
+static void test_full(void)
+{
+	struct http_limits few = usual;
+	struct client a, b, c;
+
+	few.connections_max = 2;
+	server_open(&few, AF_INET);
+	client_open(&a);
+	client_open(&b);
+	client_open(&c);
+	client_send(&a, GET("/a"));
+	client_send(&b, GET("/b"));
+	client_send(&c, GET("/c"));
+	ok(client_wait(&a, "/a") && client_wait(&b, "/b"), "two are served");
+	pump(20 * MS);
+	client_read(&c);
+	ok(c.in.len == 0, "a third one waits");
+	client_close(&a);
+	ok(client_wait(&c, "/c"), "until there is room");
+	client_close(&b);
+	client_close(&c);
+	server_close();
+}
+
+static void test_descriptors(void)
+{
+	struct rlimit old, low;
+	struct client a, b;
+	int turns;
+
+	server_open(&usual, AF_INET);
+	client_open(&a);
+	client_send(&a, GET("/a"));
+	ok(client_wait(&a, "/a"), "a client is served");
+	client_open(&b);
+	client_send(&b, GET("/b"));
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = old;
+	low.rlim_cur = (rlim_t)b.fd + 1;
+	setrlimit(RLIMIT_NOFILE, &low);
+	turns = t.turns;
+	pump(150 * MS);
+	setrlimit(RLIMIT_NOFILE, &old);
+	ok(t.turns - turns < 10, "without descriptors it does not spin");
+	ok(client_wait(&b, "/b"), "and serves when there are some again");
+	client_close(&a);
+	client_close(&b);
+	server_close();
+}
+
+static void test_unix(void)
+{
+	struct client c;
+	char wanted[64];
+
+	server_open(&usual, AF_UNIX);
+	client_open(&c);
+	snprintf(wanted, sizeof(wanted), "\r\n\r\n%d %d", (int)getpid(),
+		(int)getuid());
+	client_send(&c, GET("/peer"));
+	ok(client_wait(&c, wanted), "the peer of a unix socket is known");
+	client_close(&c);
+	server_close();
+
+	server_open(&usual, AF_INET);
+	client_open(&c);
+	client_send(&c, GET("/peer"));
+	ok(client_wait(&c, "none"), "that of a TCP connection is not");
+	client_close(&c);
+	pump(5 * MS);
+	t.turns = 0;
+	pump(50 * MS);
+	is_int(1, t.turns, "a server without connections never wakes up");
+	server_close();
+}
+
+int main(void)
+{
+	log_set_level(LOG_LEVEL_ERROR);
+	test_keep_alive();
+	test_forms();
+	test_body();
+	test_pipeline();
+	test_split();
+	test_bad();
+	test_slow();
+	test_slow_reader();
+	test_late();
+	test_drain();
+	test_drain_idle();
+	test_full();
+	test_descriptors();
+	test_unix();
+	return tap_done();
+}
