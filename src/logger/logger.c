@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct logger {
 	struct loop *loop;
 	LIST_HEAD(, logger_pipe) pipes;
 	LIST_HEAD(, logger_file) files;
+	int own_log; /* -1: standard error */
 	bool flush_due;
 	bool is_draining;
 	struct loop_timer *drain;    /* the next step of it */
@@ -62,22 +64,6 @@ static void logger_raise_limit(void)
 		r.rlim_cur = r.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &r);
 	}
-}
-
-static void *logger_start(struct worker *w, struct err *err)
-{
-	struct logger *l = xcalloc(1, sizeof(*l));
-
-	(void)err;
-	l->worker = w;
-	l->loop = worker_loop(w);
-	l->drain = loop_timer_new(l->loop, logger_on_drain, l);
-	l->deadline = loop_timer_new(l->loop, logger_on_deadline, l);
-	LIST_INIT(&l->pipes);
-	LIST_INIT(&l->files);
-	logger_raise_limit();
-	worker_on_msg(w, logger_on_msg, l);
-	return l;
 }
 
 /*
@@ -110,6 +96,46 @@ static bool logger_path(
 	else
 		return false;
 	return true;
+}
+
+/*
+ * The logger's own words, about files it can't write, can't go through
+ * itself: they go to its own file, or stay on standard error.
+ */
+static void logger_open_own_log(struct logger *l)
+{
+	char path[LOGGER_PATH_MAX];
+	int fd;
+
+	if (!logger_path(l, worker_child(l->worker)->pool->name, path))
+		return;
+	fd = sink_open(path);
+	if (fd == -1) {
+		log_error("cannot open %s: %s", path, strerror(errno));
+		return;
+	}
+	log_to(fd, LOG_FULL);
+	if (l->own_log != -1)
+		close(l->own_log);
+	l->own_log = fd;
+}
+
+static void *logger_start(struct worker *w, struct err *err)
+{
+	struct logger *l = xcalloc(1, sizeof(*l));
+
+	(void)err;
+	l->worker = w;
+	l->loop = worker_loop(w);
+	l->drain = loop_timer_new(l->loop, logger_on_drain, l);
+	l->deadline = loop_timer_new(l->loop, logger_on_deadline, l);
+	LIST_INIT(&l->pipes);
+	LIST_INIT(&l->files);
+	l->own_log = -1;
+	logger_raise_limit();
+	logger_open_own_log(l);
+	worker_on_msg(w, logger_on_msg, l);
+	return l;
 }
 
 static void logger_on_room(struct sink *sink, void *arg)
@@ -243,6 +269,7 @@ static void logger_reopen(struct logger *l, const struct msg *m)
 		snprintf(answer.text, sizeof(answer.text), "%.*s",
 			MSG_TEXT_MAX - 1, err.text);
 	}
+	logger_open_own_log(l);
 	worker_send(l->worker, &answer);
 }
 
@@ -317,6 +344,10 @@ static void logger_stop(void *self)
 		logger_file_free(f);
 	loop_timer_free(l->drain);
 	loop_timer_free(l->deadline);
+	if (l->own_log != -1) {
+		log_to(STDERR_FILENO, LOG_FULL);
+		close(l->own_log);
+	}
 	free(l);
 }
 

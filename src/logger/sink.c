@@ -74,7 +74,7 @@ static void sink_use(struct sink *s, int fd)
 	s->is_terminal = isatty(fd) == 1;
 }
 
-static int sink_open(const char *path)
+int sink_open(const char *path)
 {
 	/* O_NONBLOCK: a fifo without a reader must not hold us. */
 	return open(path,

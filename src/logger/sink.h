@@ -48,6 +48,10 @@ struct sink *sink_new(struct loop *l, const char *path,
 /* Tries to write what is left, and logs what had to be lost. */
 void sink_free(struct sink *s);
 
+/* Open a log file to append to, made with mode 0640: its descriptor, or -1
+ * with errno.  Never blocks. */
+int sink_open(const char *path);
+
 /* NULL for standard error. */
 const char *sink_path(const struct sink *s);
 bool sink_is_terminal(const struct sink *s);
