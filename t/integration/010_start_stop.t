@@ -8,7 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
-use Reeve qw(alive slurp spew wait_until);
+use Reeve qw(alive send_signal slurp spew wait_until);
 
 my $SLEEPER = <<'YAML';
 processes:
@@ -228,7 +228,7 @@ subtest '-D goes to the background when all is ready' => sub {
 		'in a session of its own') if defined &POSIX::getpgid;
 	$r->{pid} = $pid;
 	$r->remember;
-	kill 'TERM', $pid;
+	send_signal('TERM', $pid);
 	ok(wait_until(sub { !alive($pid) }, 20, 'it stops'), 'SIGTERM stops it');
 	ok(!-e $r->pid_file, 'no pid file is left');
 

@@ -9,7 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
 use Time::HiRes qw(sleep);
-use Reeve qw(alive is_root slurp slow spew wait_until);
+use Reeve qw(alive is_root send_signal slurp spew wait_until);
 
 my $TIME = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
 
@@ -149,7 +149,7 @@ subtest 'a logger killed under load loses at most what it had in hand' => sub {
 		my ($logger) = $r->wait_pool('logger', 1);
 		my $before = progress($r);
 		wait_until { progress($r) > $before } 10, 'it prints';
-		kill 'KILL', $logger;
+		send_signal('KILL', $logger);
 		wait_until {
 			my ($next) = $r->pids('logger');
 			$next && $next != $logger;
@@ -180,10 +180,10 @@ YAML
 	my ($pid) = $r->pids('mortal');
 	my ($logger) = $r->pids('logger');
 
-	kill 'STOP', $logger;
+	send_signal('STOP', $logger);
 	spew("$r->{dir}/die", '');
 	wait_until { !alive($pid) } 10, 'the program is gone';
-	kill 'KILL', $logger;
+	send_signal('KILL', $logger);
 	ok(wait_until(sub { $r->pool_log('mortal') =~ /out last words$/m }, 10),
 		'they are there') or diag($r->log);
 	$r->finish;

@@ -32,8 +32,8 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(alive children_of descendants_of fds_of free_port
-	http_get http_request is_root program run_command slow slurp spew
-	wait_until);
+	http_get http_request is_root program run_command send_signal slow
+	slurp spew wait_until);
 
 my $POLL = 0.01;	# seconds between two looks
 my @daemons;		# every object not yet gone, for the end of the test
@@ -135,6 +135,18 @@ sub all_pids
 {
 	opendir my $d, '/proc' or die "/proc: $!";
 	return grep { /^\d+$/ } readdir $d;
+}
+
+# kill, but never a group and never everybody: a pid that is missing or 0 is
+# a mistake of the test.
+sub send_signal
+{
+	my ($signal, @pids) = @_;
+	for my $pid (@pids) {
+		die 'no pid to signal' if !defined $pid || $pid !~ /^\d+$/
+			|| $pid <= 1;
+	}
+	return kill $signal, @pids;
 }
 
 # Pids whose parent is $pid, zombies as well.
@@ -268,7 +280,7 @@ sub run_command
 		$status = $? if waitpid($pid, WNOHANG) == $pid;
 		last if defined $status;
 		if (time > $end) {
-			kill 'KILL', $pid;
+			send_signal('KILL', $pid);
 			waitpid $pid, 0;
 			$status = -1;
 		} else {
@@ -516,7 +528,7 @@ sub post
 sub signal
 {
 	my ($self, $signal) = @_;
-	return kill $signal, $self->{pid};
+	return send_signal($signal, $self->{pid});
 }
 
 # All logs, oldest names first: standard error, then the files of log_dir.
@@ -570,7 +582,7 @@ sub kill9
 {
 	my ($self) = @_;
 	$self->remember;
-	kill 'KILL', $self->{pid};
+	send_signal('KILL', $self->{pid});
 	return $self->wait_exit;
 }
 
@@ -636,11 +648,11 @@ sub cleanup
 	return if $self->{owner} != $$ || $self->{is_clean}++;
 	if ($self->{pid} && !defined $self->reap) {
 		$self->remember;
-		kill 'KILL', $self->{pid};
+		send_signal('KILL', $self->{pid});
 		waitpid $self->{pid}, 0;
 		$self->{exit} = 137;
 	}
-	kill 'KILL', $self->strays;
+	send_signal('KILL', $self->strays);
 	1 while waitpid(-1, WNOHANG) > 0;
 	if ($code == 0 && Test::More->builder->is_passing) {
 		remove_tree($self->{dir}, { safe => 0, error => \my $ignored });
