@@ -33,7 +33,7 @@ struct sink {
 	char *path; /* NULL: standard error */
 	int fd;     /* -1: not open yet */
 	bool is_regular;
-	bool is_terminal;
+	bool has_colour;
 
 	struct buf out; /* begins at a line's start */
 	size_t sent;    /* bytes of out that are written: part of a line */
@@ -67,11 +67,13 @@ static const char *sink_name(const struct sink *s)
 
 static void sink_use(struct sink *s, int fd)
 {
+	const char *no_colour = getenv("NO_COLOR");
 	struct stat st;
 
 	s->fd = fd;
 	s->is_regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	s->is_terminal = isatty(fd) == 1;
+	s->has_colour =
+		isatty(fd) == 1 && (no_colour == NULL || no_colour[0] == '\0');
 }
 
 int sink_open(const char *path)
@@ -326,9 +328,9 @@ const char *sink_path(const struct sink *s)
 	return s->path;
 }
 
-bool sink_is_terminal(const struct sink *s)
+bool sink_has_colour(const struct sink *s)
 {
-	return s->is_terminal;
+	return s->has_colour;
 }
 
 bool sink_is_full(const struct sink *s)
@@ -356,7 +358,7 @@ void sink_line(struct sink *s, const char *head, const char *text, size_t len,
 	}
 	buf_puts(&s->out, head);
 	lines_escape(&s->out, text, len,
-		s->is_terminal ? LINES_COLOUR_KEEP : LINES_COLOUR_ESCAPE);
+		s->has_colour ? LINES_COLOUR_KEEP : LINES_COLOUR_ESCAPE);
 	buf_puts(&s->out, end == LINES_CUT ? "\\\n" : "\n");
 	if (s->state == SINK_WELL && s->out.len >= SINK_FLUSH_SIZE)
 		sink_flush(s);

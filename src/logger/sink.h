@@ -54,7 +54,8 @@ int sink_open(const char *path);
 
 /* NULL for standard error. */
 const char *sink_path(const struct sink *s);
-bool sink_is_terminal(const struct sink *s);
+/* A terminal, and NO_COLOR (no-color.org) is not set. */
+bool sink_has_colour(const struct sink *s);
 /* Readers should pause. */
 bool sink_is_full(const struct sink *s);
 /* Nothing waits to be written. */

@@ -78,7 +78,7 @@ void stream_resume(struct stream *s)
 
 static void stream_stamp(struct stream_batch *b, struct stream *s)
 {
-	bool coloured = sink_is_terminal(s->sink) && s->origin[0] != '\0';
+	bool coloured = sink_has_colour(s->sink) && s->origin[0] != '\0';
 	char iso[CLOCK_ISO_MAX];
 
 	b->stream = s;
