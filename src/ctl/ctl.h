@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * ctl - reevectl: what its command line said, and the way out.
+ *
+ * A command is one row of the table in main.c and one function here.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct ctl {
+	const char *config; /* -c; NULL */
+	const char *socket; /* -S; NULL */
+	bool json, follow, plan, now;
+	long lines; /* -n */
+	int argc;   /* the words after the command's name */
+	char **argv;
+};
+
+/* "reevectl: TEXT" on standard error; returns the exit code. */
+int ctl_fail(int exit_code, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * reevectl - look at and control a running reeved.
+ */
+#include <getopt.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/commands.h"
+#include "ctl/config.h"
+#include "ctl/ctl.h"
+#include "ctl/logs.h"
+#include "ctl/status.h"
+#include "ctl/top.h"
+
+#define MAIN_LINES_DEFAULT 10
+#define MAIN_LINES_MAX     1000000
+
+/* Options that some commands take and others don't. */
+enum main_option {
+	MAIN_JSON = 1,
+	MAIN_FOLLOW = 2,
+	MAIN_LINES = 4,
+	MAIN_PLAN = 8,
+	MAIN_NOW = 16
+};
+
+struct main_command {
+	const char *name;
+	const char *sub;       /* a second word that belongs to it; NULL */
+	const char *arguments; /* as the help shows them */
+	const char *help;
+	int (*run)(struct ctl *c);
+	int least, most; /* arguments */
+	unsigned options;
+};
+
+#define MAIN_MANY 1000
+
+static const struct main_command main_commands[] = {
+	{ "status", NULL, "[POOL]", "the node, its pools and workers",
+		status_command, 0, 1, MAIN_JSON },
+	{ "top", NULL, "", "the same as a live view; q leaves it", top_command,
+		0, 0, 0 },
+	{ "reload", NULL, "[--plan]",
+		"take over the changed process.yaml, or say what would change",
+		commands_reload, 0, 0, MAIN_JSON | MAIN_PLAN },
+	{ "start", NULL, "POOL ...", "start what was stopped or has failed",
+		commands_start, 1, MAIN_MANY, MAIN_JSON },
+	{ "stop", NULL, "POOL ...", "stop the pool until it is started",
+		commands_stop, 1, MAIN_MANY, MAIN_JSON },
+	{ "restart", NULL, "POOL ...", "replace the workers, without a gap",
+		commands_restart, 1, MAIN_MANY, MAIN_JSON },
+	{ "scale", NULL, "POOL N|file",
+		"run N workers, or as many as the file says", commands_scale, 2,
+		2, MAIN_JSON },
+	{ "logs", NULL, "[-f] [-n N] [POOL]", "the last lines of the logs",
+		logs_command, 0, 1, MAIN_JSON | MAIN_FOLLOW | MAIN_LINES },
+	{ "reopen", NULL, "", "open the log files anew", commands_reopen, 0, 0,
+		MAIN_JSON },
+	{ "upgrade", NULL, "", "run the new binary, in place", commands_upgrade,
+		0, 0, MAIN_JSON },
+	{ "shutdown", NULL, "[--now]", "stop everything, gracefully or fast",
+		commands_shutdown, 0, 0, MAIN_JSON | MAIN_NOW },
+	{ "config", "show", "", "the configuration that is in effect",
+		config_show, 0, 0, 0 },
+	{ "config", "check", "[FILE]", "test a process.yaml", config_check, 0,
+		1, MAIN_JSON },
+	{ "config", "options", "", "every setting there is", config_options, 0,
+		0, MAIN_JSON },
+};
+
+#define MAIN_COMMANDS (sizeof(main_commands) / sizeof(*main_commands))
+
+static const struct {
+	char letter;
+	const char *words; /* "--plan" */
+	unsigned option;   /* 0: for every command */
+	const char *help;
+} main_options[] = {
+	{ 'c', "-c, --config FILE", 0, "find the socket by this process.yaml" },
+	{ 'S', "-S, --socket SOCKET", 0, "use this control socket" },
+	{ 'j', "    --json", MAIN_JSON, "print JSON" },
+	{ 'f', "-f, --follow", MAIN_FOLLOW, "logs: go on with what is added" },
+	{ 'n', "-n, --lines N", MAIN_LINES, "logs: how many lines (10)" },
+	{ 'p', "    --plan", MAIN_PLAN, "reload: say what it would do" },
+	{ 'w', "    --now", MAIN_NOW, "shutdown: don't wait for tasks" },
+	{ 'h', "-h, --help", 0, "this text, or that of a command" },
+	{ 'V', "-V, --version", 0, "the version" },
+};
+
+#define MAIN_OPTIONS (sizeof(main_options) / sizeof(*main_options))
+
+static const struct option main_long[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "socket", required_argument, NULL, 'S' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "follow", no_argument, NULL, 'f' },
+	{ "lines", required_argument, NULL, 'n' },
+	{ "plan", no_argument, NULL, 'p' },
+	{ "now", no_argument, NULL, 'w' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+int ctl_fail(int exit_code, const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("reevectl: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return exit_code;
+}
+
+static void main_help_command(const struct main_command *m)
+{
+	char head[64];
+
+	snprintf(head, sizeof(head), "%s%s%s %s", m->name,
+		m->sub != NULL ? " " : "", m->sub != NULL ? m->sub : "",
+		m->arguments);
+	printf("  %-24s %s\n", head, m->help);
+}
+
+static void main_help(const struct main_command *m)
+{
+	size_t i;
+
+	fputs("usage: reevectl [-c FILE | -S SOCKET] [--json] COMMAND ...\n\n",
+		stdout);
+	for (i = 0; i < MAIN_COMMANDS; i++) {
+		if (m == NULL || m == &main_commands[i])
+			main_help_command(&main_commands[i]);
+	}
+	fputs("\n", stdout);
+	for (i = 0; i < MAIN_OPTIONS; i++) {
+		unsigned option = main_options[i].option;
+
+		if (m == NULL || option == 0 || (m->options & option) != 0)
+			printf("  %-24s %s\n", main_options[i].words,
+				main_options[i].help);
+	}
+}
+
+static int main_usage(void)
+{
+	fputs("Try `reevectl --help`.\n", stderr);
+	return EXIT_USAGE;
+}
+
+static int main_parse_lines(struct ctl *c, const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || n < 0 || n > MAIN_LINES_MAX)
+		return ctl_fail(EXIT_USAGE,
+			"-n takes a number from 0 to %d, not \"%s\"",
+			MAIN_LINES_MAX, text);
+	c->lines = n;
+	return EXIT_OK;
+}
+
+struct main_flags {
+	unsigned seen; /* enum main_option */
+	bool help, version;
+};
+
+static int main_parse(
+	int argc, char **argv, struct ctl *c, struct main_flags *f)
+{
+	int letter, rc = EXIT_OK;
+
+	while ((letter = getopt_long(
+			argc, argv, "c:S:fn:hV", main_long, NULL)) != -1) {
+		switch (letter) {
+		case 'c': c->config = optarg; break;
+		case 'S': c->socket = optarg; break;
+		case 'j':
+			c->json = true;
+			f->seen |= MAIN_JSON;
+			break;
+		case 'f':
+			c->follow = true;
+			f->seen |= MAIN_FOLLOW;
+			break;
+		case 'n':
+			f->seen |= MAIN_LINES;
+			rc = main_parse_lines(c, optarg);
+			break;
+		case 'p':
+			c->plan = true;
+			f->seen |= MAIN_PLAN;
+			break;
+		case 'w':
+			c->now = true;
+			f->seen |= MAIN_NOW;
+			break;
+		case 'h': f->help = true; break;
+		case 'V': f->version = true; break;
+		default: return main_usage();
+		}
+		if (rc != EXIT_OK)
+			return rc;
+	}
+	c->argc = argc - optind;
+	c->argv = argv + optind;
+	if (c->config != NULL && c->socket != NULL)
+		return ctl_fail(EXIT_USAGE, "-c and -S exclude each other");
+	return EXIT_OK;
+}
+
+/* Finds the command and takes its words off the arguments. */
+static const struct main_command *main_find(struct ctl *c)
+{
+	size_t i;
+
+	for (i = 0; c->argc > 0 && i < MAIN_COMMANDS; i++) {
+		const struct main_command *m = &main_commands[i];
+		int words = m->sub != NULL ? 2 : 1;
+
+		if (strcmp(m->name, c->argv[0]) != 0 || words > c->argc ||
+			(m->sub != NULL && strcmp(m->sub, c->argv[1]) != 0))
+			continue;
+		c->argc -= words;
+		c->argv += words;
+		return m;
+	}
+	return NULL;
+}
+
+static int main_check(const struct main_command *m, const struct ctl *c,
+	const struct main_flags *f)
+{
+	unsigned wrong = f->seen & ~m->options;
+	size_t i;
+
+	for (i = 0; i < MAIN_OPTIONS; i++) {
+		if ((main_options[i].option & wrong) != 0)
+			return ctl_fail(EXIT_USAGE, "%s takes no %s", m->name,
+				main_options[i].words +
+					strspn(main_options[i].words, " "));
+	}
+	if (c->argc < m->least || c->argc > m->most)
+		return ctl_fail(EXIT_USAGE, "usage: reevectl %s%s%s %s",
+			m->name, m->sub != NULL ? " " : "",
+			m->sub != NULL ? m->sub : "", m->arguments);
+	return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl c = { .lines = MAIN_LINES_DEFAULT };
+	struct main_flags flags = { 0 };
+	const struct main_command *m;
+	int rc;
+
+	setlocale(LC_CTYPE, "");
+	rc = main_parse(argc, argv, &c, &flags);
+	if (rc != EXIT_OK)
+		return rc;
+	if (flags.version) {
+		puts("reevectl " PACKAGE_VERSION);
+		return EXIT_OK;
+	}
+	m = main_find(&c);
+	if (flags.help) {
+		main_help(m);
+		return EXIT_OK;
+	}
+	if (m == NULL && c.argc > 0)
+		(void)ctl_fail(EXIT_USAGE, "there is no command \"%s%s%s\"",
+			c.argv[0], c.argc > 1 ? " " : "",
+			c.argc > 1 ? c.argv[1] : "");
+	if (m == NULL)
+		return main_usage();
+	rc = main_check(m, &c, &flags);
+	if (rc == EXIT_OK)
+		rc = m->run(&c);
+	if (fflush(stdout) != 0 && rc == EXIT_OK)
+		rc = ctl_fail(EXIT_SYSTEM, "cannot write the output");
+	return rc;
+}
