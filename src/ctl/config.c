@@ -35,6 +35,8 @@ static const char *const config_types[OPT_TYPE_COUNT] = {
 	[OPT_SIGNAL] = "signal",
 	[OPT_MODE] = "mode",
 	[OPT_LISTEN] = "addresses",
+	[OPT_PATHS] = "paths",
+	[OPT_LIMIT] = "limit",
 };
 
 static const char *const config_reloads[] = {
