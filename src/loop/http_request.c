@@ -32,6 +32,7 @@ void http_request_drop(struct http_server *s, struct http_request *req)
 	buf_done(&req->extra);
 	free(req->query);
 	free(req->owned);
+	req->query = req->owned = NULL;
 	if (s != NULL && s->spare == NULL)
 		s->spare = req;
 	else
