@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/api.h"
+#include "api/options.h"
+#include "api/route.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/http.h"
+#include "worker/worker.h"
+
+#define API_LOG_PATH_MAX 256
+
+struct api {
+	struct worker *worker;             /* borrowed */
+	const struct api_options *options; /* borrowed */
+	struct http_server *server;        /* owned */
+	/* The answer at hand, told by api_on_done. */
+	int status;
+	int64_t duration_us;
+	char path[API_LOG_PATH_MAX]; /* for the access log; "": none */
+};
+
+static void api_on_request(struct http_request *req, void *arg)
+{
+	struct api *self = arg;
+
+	if (self->options->access_log)
+		snprintf(self->path, sizeof(self->path), "%s",
+			http_request_path(req));
+	worker_task_begin(self->worker);
+	route_serve(worker_child(self->worker)->board, req);
+	worker_task_end(self->worker, self->status == 500, self->duration_us);
+}
+
+/* Also called for requests that were refused before anyone saw them. */
+static void api_on_done(int status, int64_t duration_us, void *arg)
+{
+	struct api *self = arg;
+
+	self->status = status;
+	self->duration_us = duration_us;
+	if (!self->options->access_log)
+		return;
+	log_info("access status=%d us=%lld path=%s", status,
+		(long long)duration_us,
+		self->path[0] != '\0' ? self->path : "-");
+	self->path[0] = '\0';
+}
+
+static void api_put(_Atomic uint64_t *counter, uint64_t value)
+{
+	atomic_store_explicit(counter, value, memory_order_relaxed);
+}
+
+/* The server's counts go to the board, where all can read them. */
+static void api_on_change(void *arg)
+{
+	struct api *self = arg;
+	const struct http_counts *c = http_server_counts(self->server);
+	struct board_live *live = worker_live(self->worker);
+	int i;
+
+	api_put(&live->accepted, c->accepted);
+	api_put(&live->rejected, c->rejected);
+	api_put(&live->timeouts, c->timeouts);
+	api_put(&live->bytes_in, c->bytes_in);
+	api_put(&live->bytes_out, c->bytes_out);
+	for (i = 1; i < 6; i++)
+		api_put(&live->by_class[i], c->by_class[i]);
+	atomic_store_explicit(
+		&live->connections, c->connections, memory_order_relaxed);
+}
+
+static void api_on_drained(void *arg)
+{
+	struct api *self = arg;
+
+	worker_done(self->worker);
+}
+
+static struct http_limits api_limits(const struct api_options *o)
+{
+	return (struct http_limits){
+		.header_max = (size_t)o->max_header,
+		.body_max = (size_t)o->max_body,
+		.connections_max = (unsigned)o->max_connections,
+		.header_timeout_us = o->header_timeout_us,
+		.body_timeout_us = o->body_timeout_us,
+		.write_timeout_us = o->write_timeout_us,
+		.idle_timeout_us = o->keepalive_timeout_us,
+		.linger_us = o->linger_us,
+	};
+}
+
+static void *api_start(struct worker *w, struct err *err)
+{
+	const struct child *child = worker_child(w);
+	struct http_limits limits;
+	struct api *self;
+	size_t i;
+
+	if (child->listener_count == 0) {
+		(void)err_set(err, 0, "pool %s has nothing to listen on",
+			child->pool->name);
+		return NULL;
+	}
+	self = xcalloc(1, sizeof(*self));
+	self->worker = w;
+	self->options = child->pool->own;
+	limits = api_limits(self->options);
+	self->server =
+		http_server_new(worker_loop(w), &limits, api_on_request, self);
+	http_server_on_done(self->server, api_on_done, self);
+	http_server_on_change(self->server, api_on_change, self);
+	for (i = 0; i < child->listener_count; i++)
+		http_server_listen(self->server, child->listeners[i]);
+	return self;
+}
+
+static void api_drain(void *arg)
+{
+	struct api *self = arg;
+
+	http_server_drain(self->server, api_on_drained, self);
+}
+
+static void api_stop(void *arg)
+{
+	struct api *self = arg;
+
+	http_server_free(self->server);
+	free(self);
+}
+
+const struct role role_http = {
+	.name = "http",
+	.kind = &conf_kind_http,
+	.start = api_start,
+	.drain = api_drain,
+	.stop = api_stop,
+};
