@@ -20,4 +20,6 @@ check_PROGRAMS += t/unit/base.t
 t_unit_base_t_SOURCES = t/unit/base.c t/tap.c t/tap.h
 t_unit_base_t_LDADD = $(UNIT_LDADD)
 
+include t/bench/room.mk
+
 EXTRA_DIST += t/run t/integration t/style t/lib t/fuzz t/bench
