@@ -99,13 +99,19 @@ static int reader_check_tag(
 	struct reader *r, const yaml_char_t *tag, const yaml_mark_t *at)
 {
 	static const char core[] = "tag:yaml.org,2002:";
+	static const char *const known[] = { "str", "int", "float", "bool",
+		"null", "seq", "map" };
+	const char *name = (const char *)tag;
+	size_t i;
 
-	if (tag == NULL || strcmp((const char *)tag, "!") == 0 ||
-		strncmp((const char *)tag, core, sizeof(core) - 1) == 0)
+	if (tag == NULL || strcmp(name, "!") == 0)
 		return 0;
+	if (strncmp(name, core, sizeof(core) - 1) == 0)
+		for (i = 0; i < sizeof(known) / sizeof(*known); i++)
+			if (strcmp(name + sizeof(core) - 1, known[i]) == 0)
+				return 0;
 	return draft_error_mark(r->d, reader_mark(r, at),
-		"tags are not supported: %s",
-		draft_show(r->d, (const char *)tag));
+		"tags are not supported: %s", draft_show(r->d, name));
 }
 
 static int reader_scalar(struct reader *r, const yaml_event_t *e)

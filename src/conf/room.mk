@@ -41,3 +41,15 @@ src_conf_libconf_a_SOURCES += src/conf/value.c
 src_conf_libconf_a_SOURCES += src/conf/value.h
 src_conf_libconf_a_SOURCES += src/conf/verify.c
 src_conf_libconf_a_SOURCES += src/conf/verify.h
+
+check_PROGRAMS += t/unit/conf.t t/unit/conf_errors.t t/unit/conf_hostile.t \
+	t/unit/conf_parts.t
+CONF_HELP = t/unit/conf_help.c t/unit/conf_help.h t/tap.c t/tap.h
+t_unit_conf_t_SOURCES = t/unit/conf.c $(CONF_HELP)
+t_unit_conf_t_LDADD = $(UNIT_LDADD)
+t_unit_conf_errors_t_SOURCES = t/unit/conf_errors.c $(CONF_HELP)
+t_unit_conf_errors_t_LDADD = $(UNIT_LDADD)
+t_unit_conf_hostile_t_SOURCES = t/unit/conf_hostile.c $(CONF_HELP)
+t_unit_conf_hostile_t_LDADD = $(UNIT_LDADD)
+t_unit_conf_parts_t_SOURCES = t/unit/conf_parts.c $(CONF_HELP)
+t_unit_conf_parts_t_LDADD = $(UNIT_LDADD)

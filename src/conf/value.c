@@ -170,7 +170,8 @@ static int value_limit(struct value *v)
 	int64_t number = 0;
 	bool is_read;
 
-	if (strcmp(v->text, "unlimited") == 0) {
+	if (strcmp(v->text, "unlimited") == 0 ||
+		strcmp(v->text, "infinity") == 0) {
 		*(int64_t *)v->field = CONF_RLIMIT_INFINITY;
 		return 0;
 	}
