@@ -31,26 +31,26 @@ static bool commands_is_good(const struct client_answer *a)
 }
 
 /* What the daemon says, or else `done`; `about` (NULL: nothing) goes before
- * an error. */
+ * it. */
 static int commands_tell(const struct ctl *c, const struct client_answer *a,
 	const char *about, const char *done)
 {
 	const char *text = status_text(a->json, "text");
+	const char *head = about != NULL ? about : "";
+	const char *colon = about != NULL ? ": " : "";
 	size_t len = strlen(text);
 
-	if (c->json)
+	if (c->json) {
 		commands_raw(a);
-	if (!commands_is_good(a) && !c->json)
-		(void)ctl_fail(EXIT_CONFIG, "%s%s%s",
-			about != NULL ? about : "", about != NULL ? ": " : "",
-			client_error(a));
+		return commands_is_good(a) ? EXIT_OK : EXIT_CONFIG;
+	}
 	if (!commands_is_good(a))
-		return EXIT_CONFIG;
-	if (!c->json && len == 0)
-		printf("%s%s%s\n", about != NULL ? about : "",
-			about != NULL ? ": " : "", done);
-	else if (!c->json)
-		printf("%s%s", text, text[len - 1] == '\n' ? "" : "\n");
+		return ctl_fail(
+			EXIT_CONFIG, "%s%s%s", head, colon, client_error(a));
+	if (len == 0)
+		text = done;
+	printf("%s%s%s%s", head, colon, text,
+		len > 0 && text[len - 1] == '\n' ? "" : "\n");
 	return EXIT_OK;
 }
 
