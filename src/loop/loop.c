@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,6 +28,10 @@ struct loop {
 	bool stopping;
 	struct event defer_event;
 	STAILQ_HEAD(, loop_defer) deferred;
+	int signal_fd; /* signalfd(2); -1 while no signal is watched */
+	sigset_t signal_mask;
+	struct loop_fd *signal_watch;
+	LIST_HEAD(, loop_signal) signals;
 };
 
 struct loop_fd {
@@ -40,8 +49,9 @@ struct loop_timer {
 };
 
 struct loop_signal {
-	struct event ev;
+	LIST_ENTRY(loop_signal) entry;
 	struct loop *loop;
+	int signo;
 	loop_signal_fn fn;
 	void *arg;
 };
@@ -101,6 +111,9 @@ struct loop *loop_new(void)
 		return NULL;
 	}
 	STAILQ_INIT(&l->deferred);
+	LIST_INIT(&l->signals);
+	l->signal_fd = -1;
+	sigemptyset(&l->signal_mask);
 	event_assign(&l->defer_event, l->base, -1, 0, loop_on_defer, l);
 	return l;
 }
@@ -116,6 +129,9 @@ void loop_free(struct loop *l)
 		free(d);
 	}
 	event_del(&l->defer_event);
+	loop_fd_free(l->signal_watch);
+	if (l->signal_fd != -1)
+		close(l->signal_fd);
 	event_base_free(l->base);
 	free(l);
 }
@@ -258,25 +274,50 @@ void loop_timer_free(struct loop_timer *t)
 	free(t);
 }
 
-static void loop_on_signal(evutil_socket_t signo, short what, void *arg)
+static void loop_tell_signal(struct loop *l, int signo)
 {
-	struct loop_signal *s = arg;
+	struct loop_signal *s, *next;
 
-	(void)what;
-	loop_enter(s->loop);
-	s->fn((int)signo, s->arg);
+	for (s = LIST_FIRST(&l->signals); s != NULL; s = next) {
+		next = LIST_NEXT(s, entry);
+		if (s->signo == signo) {
+			s->fn(signo, s->arg);
+			return;
+		}
+	}
+}
+
+static void loop_on_signal(int fd, unsigned events, void *arg)
+{
+	struct loop *l = arg;
+	struct signalfd_siginfo si;
+
+	(void)events;
+	while (l->signal_fd == fd &&
+		read(fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
+		loop_tell_signal(l, (int)si.ssi_signo);
 }
 
 struct loop_signal *loop_signal_new(
 	struct loop *l, int signo, loop_signal_fn fn, void *arg)
 {
 	struct loop_signal *s = xcalloc(1, sizeof(*s));
+	bool first = l->signal_fd == -1;
 
 	s->loop = l;
+	s->signo = signo;
 	s->fn = fn;
 	s->arg = arg;
-	evsignal_assign(&s->ev, l->base, signo, loop_on_signal, s);
-	event_add(&s->ev, NULL);
+	LIST_INSERT_HEAD(&l->signals, s, entry);
+	sigaddset(&l->signal_mask, signo);
+	sigprocmask(SIG_BLOCK, &l->signal_mask, NULL);
+	l->signal_fd = signalfd(
+		l->signal_fd, &l->signal_mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (l->signal_fd == -1)
+		log_error("signalfd: %s", strerror(errno));
+	else if (first)
+		l->signal_watch = loop_fd_new(
+			l, l->signal_fd, LOOP_READ, loop_on_signal, l);
 	return s;
 }
 
@@ -284,8 +325,15 @@ void loop_signal_free(struct loop_signal *s)
 {
 	if (s == NULL)
 		return;
-	evsignal_del(&s->ev);
+	LIST_REMOVE(s, entry);
+	sigdelset(&s->loop->signal_mask, s->signo);
+	(void)signalfd(s->loop->signal_fd, &s->loop->signal_mask, 0);
 	free(s);
+}
+
+void loop_signal_mask(struct loop *l)
+{
+	sigprocmask(SIG_SETMASK, &l->signal_mask, NULL);
 }
 
 void loop_defer(struct loop *l, loop_fn fn, void *arg)
@@ -301,8 +349,7 @@ void loop_defer(struct loop *l, loop_fn fn, void *arg)
 
 void loop_forget(struct loop *l)
 {
-	/* libevent keeps the fd of its signal pipe in a static; the first
-	 * base of this process replaces it.  Nothing of `l` is touched: a
-	 * write would copy the page, an epoll_ctl would reach the parent. */
+	/* Nothing of `l` is touched: a write would copy the page, an
+	 * epoll_ctl would reach the parent. */
 	(void)l;
 }

@@ -59,10 +59,16 @@ void loop_timer_stop(struct loop_timer *t);
 bool loop_timer_is_set(const struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t);
 
-/* Call fn for each delivery (several may be told as one). */
+/*
+ * Call fn for each delivery (several may be told as one).  The signal is
+ * blocked from here on and read from a signalfd(2); no handler runs, nothing
+ * is left in a static of the library for a child to trip over.
+ */
 struct loop_signal *loop_signal_new(
 	struct loop *l, int signo, loop_signal_fn fn, void *arg);
 void loop_signal_free(struct loop_signal *s);
+/* Block exactly the signals that the loop reads, and no other. */
+void loop_signal_mask(struct loop *l);
 
 /* Call fn(arg) once, on the next turn.  loop_free drops what is left. */
 void loop_defer(struct loop *l, loop_fn fn, void *arg);

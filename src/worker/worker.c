@@ -68,10 +68,9 @@ static void worker_catch(int signo, void (*fn)(int))
 	sigaction(signo, &sa, NULL);
 }
 
-static void worker_set_signals(void)
+static void worker_set_signals(struct worker *w)
 {
 	void *first[1];
-	sigset_t none;
 
 	/* The first backtrace loads libgcc: not in a signal handler. */
 	(void)backtrace(first, 1);
@@ -87,8 +86,7 @@ static void worker_set_signals(void)
 	worker_catch(SIGILL, worker_on_fault);
 	worker_catch(SIGFPE, worker_on_fault);
 #endif
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	loop_signal_mask(w->loop);
 }
 
 static void worker_stamp(struct worker *w, enum board_pulse pulse)
@@ -224,7 +222,7 @@ int worker_main(const struct child *child)
 
 	worker_title(child);
 	w = worker_new(child);
-	worker_set_signals();
+	worker_set_signals(w);
 	w->self = child->role->start(w, &err);
 	if (w->self == NULL) {
 		log_error("cannot start: %s", err.text);
