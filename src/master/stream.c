@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "board/msg.h"
+#include "master/pool.h"
+#include "master/stream.h"
+
+/* Ends of dead children that wait for a logger; beyond this the oldest is
+ * given up. */
+#define STREAM_LEFT_MAX 256
+
+struct stream_left {
+	TAILQ_ENTRY(stream_left) entry;
+	struct msg m;
+	int fd;
+};
+
+static TAILQ_HEAD(stream_left_list, stream_left) left = TAILQ_HEAD_INITIALIZER(
+	left);
+static int left_count;
+
+int stream_open(const struct pool *p, int ret_read[2], int ret_output[2],
+	int *ret_count, struct err *err)
+{
+	int fds[2], i;
+
+	*ret_count = p == node.logger ? 0 : p->role != NULL ? 1 : 2;
+	for (i = 0; i < *ret_count; i++) {
+		if (pipe2(fds, O_CLOEXEC) == -1)
+			return err_errno(err, "cannot make a pipe");
+		ret_read[i] = fds[0];
+		ret_output[i] = fds[1];
+		(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	}
+	if (*ret_count == 1) {
+		/* A worker of ours drops a line rather than wait for it. */
+		(void)fcntl(ret_output[0], F_SETFL, O_NONBLOCK);
+		ret_output[1] = ret_output[0];
+	}
+	return 0;
+}
+
+static struct proc *stream_logger(void)
+{
+	struct proc *pr;
+	int i;
+
+	if (node.logger == NULL)
+		return NULL;
+	for (i = 0; i < node.logger->slot_count; i++)
+		TAILQ_FOREACH(pr, &node.logger->slots[i]->procs, in_slot)
+			if (pr->state == BOARD_READY)
+				return pr;
+	return NULL;
+}
+
+static void stream_msg(const struct proc *pr, int which, struct msg *ret_msg)
+{
+	memset(ret_msg, 0, sizeof(*ret_msg));
+	ret_msg->type = MSG_MASTER_STREAM;
+	ret_msg->token = pr->stream_count == 1 ? MSG_STREAM_LOG
+			 : which == 0          ? MSG_STREAM_STDOUT
+					       : MSG_STREAM_STDERR;
+	ret_msg->value = pr->slot->index;
+	snprintf(ret_msg->name, sizeof(ret_msg->name), "%s", pr->pool->name);
+	snprintf(ret_msg->text, sizeof(ret_msg->text), "%d", (int)pr->pid);
+}
+
+/* false: the logger's channel is full, go on when it can be written. */
+static bool stream_send(struct proc *logger, const struct msg *m, int fd)
+{
+	if (msg_send(logger->channel, m, fd) == 0)
+		return true;
+	if (errno == EAGAIN && logger->channel_watch != NULL)
+		loop_fd_set(logger->channel_watch, LOOP_READ | LOOP_WRITE);
+	return false;
+}
+
+static bool stream_pump_left(struct proc *logger)
+{
+	struct stream_left *s;
+
+	while ((s = TAILQ_FIRST(&left)) != NULL) {
+		if (!stream_send(logger, &s->m, s->fd))
+			return false;
+		TAILQ_REMOVE(&left, s, entry);
+		left_count--;
+		close(s->fd);
+		free(s);
+	}
+	return true;
+}
+
+void stream_pump(void)
+{
+	struct proc *logger = stream_logger(), *pr;
+	struct msg m;
+	int i;
+
+	if (logger == NULL || !stream_pump_left(logger))
+		return;
+	TAILQ_FOREACH(pr, &node.procs, in_node) {
+		while (pr->streamed < pr->stream_count) {
+			i = pr->streamed;
+			stream_msg(pr, i, &m);
+			if (!stream_send(logger, &m, pr->streams[i]))
+				return;
+			pr->streamed++;
+		}
+	}
+}
+
+void stream_restart(void)
+{
+	struct proc *pr;
+
+	TAILQ_FOREACH(pr, &node.procs, in_node)
+		pr->streamed = 0;
+	stream_pump();
+}
+
+static void stream_leave(const struct proc *pr, int which)
+{
+	struct stream_left *s = xcalloc(1, sizeof(*s));
+
+	stream_msg(pr, which, &s->m);
+	s->fd = pr->streams[which];
+	TAILQ_INSERT_TAIL(&left, s, entry);
+	if (++left_count <= STREAM_LEFT_MAX)
+		return;
+	s = TAILQ_FIRST(&left);
+	log_warn("the last output of %s[%s] is given up: no logger for too "
+		 "long",
+		s->m.name, s->m.text);
+	TAILQ_REMOVE(&left, s, entry);
+	left_count--;
+	close(s->fd);
+	free(s);
+}
+
+void stream_close(struct proc *pr)
+{
+	int i;
+
+	for (i = 0; i < pr->stream_count; i++) {
+		if (pr->streams[i] == -1)
+			continue;
+		if (i < pr->streamed && stream_logger() != NULL)
+			close(pr->streams[i]);
+		else
+			stream_leave(pr, i);
+		pr->streams[i] = -1;
+	}
+	stream_pump();
+}
+
+bool stream_is_flushed(void)
+{
+	return TAILQ_EMPTY(&left) || stream_logger() == NULL;
+}
+
+void stream_reopen(void)
+{
+	struct proc *logger = stream_logger();
+	struct msg m = { .type = MSG_MASTER_REOPEN };
+
+	if (logger == NULL)
+		return;
+	if (msg_send(logger->channel, &m, -1) != 0)
+		log_error("cannot tell the logger to reopen: %s",
+			strerror(errno));
+}
