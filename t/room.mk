@@ -21,5 +21,6 @@ t_unit_base_t_SOURCES = t/unit/base.c t/tap.c t/tap.h
 t_unit_base_t_LDADD = $(UNIT_LDADD)
 
 include t/bench/room.mk
+include t/fuzz/room.mk
 
 EXTRA_DIST += t/run t/integration t/style t/lib t/fuzz t/bench

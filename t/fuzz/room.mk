@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: ISC
+# Targets of libFuzzer, for clang alone: t/fuzz/run builds and runs them.
+if FUZZ
+noinst_PROGRAMS += t/fuzz/http
+t_fuzz_http_SOURCES = t/fuzz/http.c
+t_fuzz_http_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+t_fuzz_http_LDADD = $(UNIT_LDADD)
+endif
