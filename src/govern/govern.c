@@ -8,7 +8,7 @@
 #include "govern/govern.h"
 #include "govern/options.h"
 #include "govern/routes.h"
-#include "govern/watch.h"
+#include "govern/lookout.h"
 #include "loop/http.h"
 #include "worker/worker.h"
 
@@ -27,7 +27,7 @@ struct govern {
 	struct worker *worker;      /* borrowed */
 	struct http_server *server; /* owned, as the next three */
 	struct command_table *commands;
-	struct watch *watch;
+	struct lookout *lookout;
 	struct routes routes;
 	bool draining, disconnected;
 };
@@ -79,7 +79,7 @@ static void *govern_start(struct worker *w, struct err *err)
 		worker_loop(w), &govern_limits, govern_on_request, g);
 	for (i = 0; i < child->listener_count; i++)
 		http_server_listen(g->server, child->listeners[i]);
-	g->watch = watch_new(w);
+	g->lookout = lookout_new(w);
 	worker_on_msg(w, govern_on_msg, g);
 	return g;
 }
@@ -97,7 +97,7 @@ static void govern_stop(void *self)
 {
 	struct govern *g = self;
 
-	watch_free(g->watch);
+	lookout_free(g->lookout);
 	command_table_free(g->commands);
 	http_server_free(g->server);
 	free(g);

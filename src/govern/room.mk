@@ -9,8 +9,8 @@ src_govern_libgovern_a_SOURCES += src/govern/options.c
 src_govern_libgovern_a_SOURCES += src/govern/options.h
 src_govern_libgovern_a_SOURCES += src/govern/routes.c
 src_govern_libgovern_a_SOURCES += src/govern/routes.h
-src_govern_libgovern_a_SOURCES += src/govern/watch.c
-src_govern_libgovern_a_SOURCES += src/govern/watch.h
+src_govern_libgovern_a_SOURCES += src/govern/lookout.c
+src_govern_libgovern_a_SOURCES += src/govern/lookout.h
 
 check_PROGRAMS += t/unit/govern.t
 t_unit_govern_t_SOURCES = t/unit/govern.c t/tap.c t/tap.h
