@@ -109,4 +109,20 @@ SKIP: {
 		'the daemon calls nothing of hiredis, libpq, jansson or libcurl');
 }
 
+# Two rooms with a function of one name link without a word, and one of them
+# then calls the other's.
+SKIP: {
+	my @archives = glob builddir() . '/src/*/lib*.a';
+	skip 'nothing is built', 1 unless @archives;
+	skip 'binutils are not installed', 1 unless in_path('nm');
+
+	my %where;
+	for my $archive (@archives) {
+		my ($code, $text) = output('nm', '-g', '--defined-only', $archive);
+		$where{$_}{$archive} = 1 for $text =~ /^[0-9a-f]+ [A-Z] (\w+)$/mg;
+	}
+	is_deeply([sort grep { keys %{ $where{$_} } > 1 } keys %where], [],
+		'no name is exported by two rooms');
+}
+
 done_testing();
