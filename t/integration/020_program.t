@@ -12,12 +12,23 @@ use Reeve qw(alive fds_of is_root slurp spew wait_until);
 
 my $TIME = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
 
-# What a pool's programs printed to a stream.
+# What a pool's programs printed.
 sub said
 {
-	my ($r, $pool, $stream) = @_;
-	return $r->pool_log($pool) =~
-		/^$TIME \Q$pool\E\.\d+\[\d+\] \Q$stream\E (.*)$/mg;
+	my ($r, $pool) = @_;
+	my @lines = $r->pool_log($pool) =~
+		/^$TIME \Q$pool\E\.\d+\[\d+\] out (.*)$/mg;
+	return @lines;
+}
+
+# Wait until they printed so many lines.
+sub wait_lines
+{
+	my ($r, $pool, $count) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	wait_until { said($r, $pool) >= $count } 10, "$pool says $count lines"
+		or diag($r->log);
+	return;
 }
 
 # Wait for a whole line that matches; the line.
@@ -26,7 +37,7 @@ sub wait_said
 	my ($r, $pool, $pattern) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $line = wait_until {
-		(grep { /$pattern/ } said($r, $pool, 'out'))[0];
+		(grep { /$pattern/ } said($r, $pool))[0];
 	} 10;
 	ok(defined $line, "$pool says $pattern") or diag($r->log);
 	return $line // '';
@@ -50,22 +61,23 @@ subtest 'a program gets its environment' => sub {
     command: env; exec sleep 1000
     config: @DIR@/business.conf
     environment: { ADDED: "one two", FROM_MASTER: changed }
-    ready_after: 10ms
+    ready: { after: 10ms }
   bare:
     kind: program
     count: 2
     command: [sh, -c, "env; exec sleep 1000"]
     clear_environment: true
     environment: { ADDED: only }
-    ready_after: 10ms
+    ready: { after: 10ms }
 YAML
 	spew("$r->{dir}/business.conf", '');
 	$r->start or return;
 	wait_said($r, 'env', qr/^REEVE_POOL=/);
 	wait_said($r, 'bare', qr/^REEVE_INDEX=1$/);
-	wait_until { (said($r, $_[0] // 'env', 'out')) >= 8 } 5;
+	wait_said($r, 'env', qr/^ADDED=/);
+	wait_said($r, 'bare', qr/^ADDED=/);
 
-	my %env = map { /^(\w+)=(.*)/ } said($r, 'env', 'out');
+	my %env = map { /^(\w+)=(.*)/ } said($r, 'env');
 	is($env{ADDED}, 'one two', 'with what the pool adds');
 	is($env{FROM_MASTER}, 'changed', 'or changes');
 	is($env{REEVE_POOL}, 'env', 'with the name of its pool');
@@ -76,7 +88,7 @@ YAML
 	ok(!exists $env{NOTIFY_SOCKET}, 'but nothing meant for the master');
 	ok(exists $env{REEVE_TEST}, 'the rest is inherited');
 
-	%env = map { /^(\w+)=(.*)/ } said($r, 'bare', 'out');
+	%env = map { /^(\w+)=(.*)/ } said($r, 'bare');
 	ok(!exists $env{REEVE_TEST}, 'unless it starts from nothing');
 	is($env{ADDED}, 'only', 'then only what the pool adds is there');
 	ok($env{PATH}, 'and PATH');
@@ -92,17 +104,17 @@ subtest 'directory, umask and limits are set' => sub {
     umask: "0027"
     nice: 5
     rlimit: { nofile: 123, core: 0 }
-    ready_after: 10ms
+    ready: { after: 10ms }
   unset:
     kind: program
     command: [sh, -c, "pwd; exec sleep 1000"]
-    ready_after: 10ms
+    ready: { after: 10ms }
 YAML
 	mkdir "$r->{dir}/sub";
 	$r->start or return;
-	wait_until { (said($r, 'set', 'out')) >= 5 } 10;
+	wait_lines($r, 'set', 5);
 
-	is_deeply([said($r, 'set', 'out')],
+	is_deeply([said($r, 'set')],
 		["$r->{dir}/sub", '0027', 123, 0, 5], 'as the pool says');
 	wait_said($r, 'unset', qr{^/$});
 	$r->finish;
@@ -116,12 +128,12 @@ subtest 'a program runs as its user' => sub {
     command: [sh, -c, "id -un; id -gn; echo $HOME; grep CapEff /proc/self/status; exec sleep 1000"]
     user: daemon
     group: nogroup
-    ready_after: 10ms
+    ready: { after: 10ms }
 YAML
 	$r->start or return;
-	wait_until { (said($r, 'user', 'out')) >= 4 } 10;
+	wait_lines($r, 'user', 4);
 
-	my @said = said($r, 'user', 'out');
+	my @said = said($r, 'user');
 	is_deeply([@said[0 .. 2]], ['daemon', 'nogroup', '/usr/sbin'],
 		'with its group and home');
 	like($said[3], qr/^CapEff:(\\x09|\t)0+$/, 'and without capabilities');
@@ -134,7 +146,7 @@ subtest 'a program has the descriptors 0, 1, 2 and nothing else' => sub {
     kind: program
     command: [sleep, "1000"]
     count: 2
-    ready_after: 10ms
+    ready: { after: 10ms }
 YAML
 	$r->start or return;
 	for my $pid ($r->pids('fds')) {
@@ -179,12 +191,12 @@ subtest 'a program is stopped with its signal' => sub {
       - -c
       - 'trap "echo got USR1; exit 0" USR1; trap "echo got TERM" TERM; echo up; while :; do sleep 0.05; done'
     stop_signal: USR1
-    ready_after: 50ms
+    ready: { after: 50ms }
   deaf:
     kind: program
     command: [sh, -c, 'trap "" TERM; echo up; while :; do sleep 0.05; done']
     stop_timeout: 300ms
-    ready_after: 50ms
+    ready: { after: 50ms }
 YAML
 	$r->start or return;
 	wait_said($r, $_, qr/^up$/) for qw(polite deaf);
@@ -200,7 +212,7 @@ subtest 'a group of processes is stopped with its program' => sub {
   parent:
     kind: program
     command: [sh, -c, 'sleep 1000 & echo child $!; wait']
-    ready_after: 10ms
+    ready: { after: 10ms }
 YAML
 	$r->start or return;
 	my ($child) = wait_said($r, 'parent', qr/^child/) =~ /(\d+)/;
@@ -215,11 +227,11 @@ YAML
 
 subtest 'a program that ends is started again, or not, as it says' => sub {
 	my $r = daemon('restart', <<'YAML');
-  always: { kind: program, command: [sh, -c, "sleep 0.1; exit 0"], backoff_max: 100ms, ready_after: 10ms }
-  failed: { kind: program, command: [sh, -c, "sleep 0.1; exit 3"], backoff_max: 100ms, restart: on-failure, ready_after: 10ms }
-  well: { kind: program, command: [sh, -c, "sleep 0.1; exit 0"], restart: on-failure, ready_after: 10ms }
-  never: { kind: program, command: [sh, -c, "sleep 0.1; exit 3"], restart: never, ready_after: 10ms }
-  verdict: { kind: program, command: [sh, -c, "exit 78"], ready_after: 10ms }
+  always: { kind: program, command: [sh, -c, "sleep 0.1; exit 0"], backoff_max: 100ms, ready: { after: 10ms } }
+  failed: { kind: program, command: [sh, -c, "sleep 0.1; exit 3"], backoff_max: 100ms, restart: on-failure, ready: { after: 10ms } }
+  well: { kind: program, command: [sh, -c, "sleep 0.1; exit 0"], restart: on-failure, ready: { after: 10ms } }
+  never: { kind: program, command: [sh, -c, "sleep 0.1; exit 3"], restart: never, ready: { after: 10ms } }
+  verdict: { kind: program, command: [sh, -c, "exit 78"], ready: { after: 10ms } }
 YAML
 	$r->launch;
 	wait_until { ($r->status(1) // {})->{pid} } 10, 'it is up';
@@ -248,8 +260,8 @@ YAML
 
 subtest 'a program that cannot be run is told' => sub {
 	my $r = daemon('missing', <<'YAML');
-  missing: { kind: program, command: [/nonexistent/program], ready_after: 10ms }
-  nowhere: { kind: program, command: [sleep, "1"], directory: /nonexistent, ready_after: 10ms }
+  missing: { kind: program, command: [/nonexistent/program], ready: { after: 10ms } }
+  nowhere: { kind: program, command: [sleep, "1"], directory: /nonexistent, ready: { after: 10ms } }
 YAML
 	$r->launch;
 	$r->wait_log(qr{cannot run /nonexistent/program: No such file});
@@ -262,13 +274,13 @@ YAML
 subtest 'a one-shot runs once, and its followers wait for it' => sub {
 	my $r = daemon('oneshot', <<'YAML');
   job: { kind: program, oneshot: true, command: [sh, -c, "echo begun; while ! test -e @DIR@/go; do sleep 0.02; done; echo finished"] }
-  follower: { kind: program, after: [job], command: [sh, -c, "echo up; exec sleep 1000"], ready_after: 10ms }
+  follower: { kind: program, after: [job], command: [sh, -c, "echo up; exec sleep 1000"], ready: { after: 10ms } }
 YAML
 	$r->launch;
 	wait_said($r, 'job', qr/begun/);
-	my ($w) = wait_until { $r->workers('follower') } 10;
-	is($w && $w->{state}, 'waiting', 'the follower waits');
-	like($w && $w->{why}, qr/job/, 'and says for what');
+	my ($w) = $r->workers('follower');
+	is($w->{state}, 'waiting', 'the follower waits');
+	like($w->{why}, qr/job/, 'and says for what');
 	is($r->pool_log('follower'), '', 'it has not been started');
 
 	spew("$r->{dir}/go", '');
@@ -277,14 +289,14 @@ YAML
 	is($w->{state}, 'done', 'the job is done');
 	is($w->{last_exit}, 'exit 0', 'well');
 	wait_said($r, 'follower', qr/^up$/);
-	is(scalar(grep { /begun/ } said($r, 'job', 'out')), 1, 'it ran once');
+	is(scalar(grep { /begun/ } said($r, 'job')), 1, 'it ran once');
 	$r->finish;
 };
 
 subtest 'a one-shot that fails holds its followers back' => sub {
 	my $r = daemon('badjob', <<'YAML');
   job: { kind: program, oneshot: true, restart: never, command: [sh, -c, "exit 5"] }
-  follower: { kind: program, after: [job], command: [sleep, "1000"], ready_after: 10ms }
+  follower: { kind: program, after: [job], command: [sleep, "1000"], ready: { after: 10ms } }
 YAML
 	$r->launch;
 	wait_until { (($r->workers('job'))[0] // {})->{last_exit} } 10,
@@ -299,9 +311,9 @@ subtest 'pools stop in the reverse order of after' => sub {
 	my $script = 'trap "echo $REEVE_POOL >>@DIR@/order; exit 0" TERM; '
 		. 'while :; do sleep 0.02; done';
 	my $r = daemon('order', <<YAML);
-  top: { kind: program, after: [middle], command: [sh, -c, '$script'], ready_after: 50ms }
-  middle: { kind: program, after: [bottom], command: [sh, -c, '$script'], ready_after: 50ms }
-  bottom: { kind: program, command: [sh, -c, '$script'], ready_after: 50ms }
+  top: { kind: program, after: [middle], command: [sh, -c, '$script'], ready: { after: 50ms } }
+  middle: { kind: program, after: [bottom], command: [sh, -c, '$script'], ready: { after: 50ms } }
+  bottom: { kind: program, command: [sh, -c, '$script'], ready: { after: 50ms } }
 YAML
 	$r->start or return;
 	my %since = map { $_ => ($r->workers($_))[0]{since_s} }

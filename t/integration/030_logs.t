@@ -51,7 +51,7 @@ sub counting
 	my $count = $arg{count} // 1;
 	$r->write_config(<<YAML);
 processes:
-  load: { kind: program, command: [$counter, "\@DIR\@", "$burst", "$padding"], count: $count, ready_after: 10ms $more }
+  load: { kind: program, command: [$counter, "\@DIR\@", "$burst", "$padding"], count: $count, ready: { after: 10ms } $more }
 YAML
 	return $r;
 }
@@ -174,7 +174,7 @@ processes:
     kind: program
     restart: never
     command: [sh, -c, 'while ! test -e @DIR@/die; do sleep 0.02; done; echo last words']
-    ready_after: 10ms
+    ready: { after: 10ms }
 YAML
 	$r->start or return;
 	my ($pid) = $r->pids('mortal');
@@ -196,8 +196,8 @@ processes:
   polite:
     kind: program
     count: 5
-    command: [sh, -c, 'trap "for i in 1 2 3 4 5 6 7 8 9; do echo bye $i; done; exit 0" TERM; echo up; while :; do sleep 0.02; done']
-    ready_after: 50ms
+    command: [sh, -c, 'trap "for i in 1 2 3 4 5 6 7 8 9; do echo bye \$i; done; exit 0" TERM; echo up; while :; do sleep 0.02; done']
+    ready: { after: 50ms }
 YAML
 	$r->start or return;
 	wait_until { (() = $r->pool_log('polite') =~ / up$/mg) == 5 } 10, 'up';
@@ -210,7 +210,7 @@ subtest 'without log_dir everything goes to standard error' => sub {
 	my $r = Reeve->new(name => 'stderr', log_dir => undef);
 	$r->write_config(<<'YAML');
 processes:
-  talk: { kind: program, command: [sh, -c, "echo hello; exec sleep 1000"], ready_after: 10ms }
+  talk: { kind: program, command: [sh, -c, "echo hello; exec sleep 1000"], ready: { after: 10ms } }
 YAML
 	$r->start or return;
 	ok(wait_until(sub { slurp("$r->{dir}/stderr.log") =~
@@ -223,8 +223,8 @@ subtest 'two pools may share a file, and one may choose its own' => sub {
 	my $r = Reeve->new(name => 'share');
 	$r->write_config(<<'YAML');
 processes:
-  one: { kind: program, log_file: "@DIR@/both.log", command: [sh, -c, "echo from one; exec sleep 1000"], ready_after: 10ms }
-  two: { kind: program, log_file: "@DIR@/both.log", command: [sh, -c, "echo from two; exec sleep 1000"], ready_after: 10ms }
+  one: { kind: program, log_file: "@DIR@/both.log", command: [sh, -c, "echo from one; exec sleep 1000"], ready: { after: 10ms } }
+  two: { kind: program, log_file: "@DIR@/both.log", command: [sh, -c, "echo from two; exec sleep 1000"], ready: { after: 10ms } }
 YAML
 	$r->start or return;
 	for my $pool (qw(one two)) {
@@ -239,7 +239,7 @@ YAML
 	spew($r->config, $yaml . "  three: { kind: program, "
 		. "log_file: \"$r->{dir}/third.log\", "
 		. "command: [sh, -c, \"echo from three; exec sleep 1000\"], "
-		. "ready_after: 10ms }\n");
+		. "ready: { after: 10ms } }\n");
 	ok($r->reload, 'a pool is added');
 	ok(wait_until(sub { (slurp("$r->{dir}/third.log") // '') =~
 		/ out from three$/m }, 10), 'its file is found');

@@ -22,8 +22,8 @@ processes:
     kind: program
     command: [sleep, "1000"]
     watch: ["@DIR@/src", "@DIR@/single.conf"]
-    ready_after: 10ms
-  bystander: { kind: program, command: [sleep, "1000"], ready_after: 10ms }
+    ready: { after: 10ms }
+  bystander: { kind: program, command: [sleep, "1000"], ready: { after: 10ms } }
 YAML
 $r->start or BAIL_OUT('no daemon');
 my ($bystander) = $r->pids('bystander');

@@ -471,17 +471,18 @@ sub pool
 sub workers
 {
 	my ($self, $name) = @_;
-	return sort { $a->{slot} <=> $b->{slot} }
+	my @workers = sort { $a->{slot} <=> $b->{slot} }
 		@{ $self->pool($name)->{workers} // [] };
+	return @workers;
 }
 
 # Their pids, those that are starting or ready.
 sub pids
 {
 	my ($self, $name) = @_;
-	return map { $_->{pid} }
-		grep { $_->{pid} && $_->{state} =~ /^(starting|ready)$/ }
+	my @serving = grep { $_->{pid} && $_->{state} =~ /^(starting|ready)$/ }
 		$self->workers($name);
+	return map { $_->{pid} } @serving;
 }
 
 # Wait until the pool has `count` (default: any) ready workers; their pids.
@@ -639,6 +640,7 @@ sub finish
 		/^.*(?:AddressSanitizer|LeakSanitizer|runtime error:).*$/mg;
 	is($bad, '', 'no sanitizer has a word to say')
 		if $ENV{ASAN_OPTIONS} || $bad ne '';
+	$self->{is_well} = Test::More->builder->is_passing;
 	return;
 }
 
@@ -654,7 +656,8 @@ sub cleanup
 	}
 	send_signal('KILL', $self->strays);
 	1 while waitpid(-1, WNOHANG) > 0;
-	if ($code == 0 && Test::More->builder->is_passing) {
+	if ($self->{is_well}
+		|| ($code == 0 && Test::More->builder->is_passing)) {
 		remove_tree($self->{dir}, { safe => 0, error => \my $ignored });
 	} else {
 		diag("the files of this test are kept in $self->{dir}");
