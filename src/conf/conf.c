@@ -272,8 +272,8 @@ static void conf_read_root(struct draft *d, struct conf *c, struct node *root)
 		verify_all(d, c);
 }
 
-struct conf *conf_read(
-	const struct conf_source *src, struct conf_report *report)
+static struct conf *conf_read_from(const struct conf_source *src,
+	const char *text, size_t len, struct conf_report *report)
 {
 	struct arena *keep = arena_new();
 	struct conf *c = arena_alloc(keep, sizeof(*c));
@@ -281,6 +281,8 @@ struct conf *conf_read(
 	struct draft d;
 
 	draft_init(&d, src, report, keep);
+	d.text = text;
+	d.text_len = len;
 	c->arena = keep;
 	c->path = conf_absolute(keep, src->path);
 	root = load_all(&d);
@@ -294,6 +296,18 @@ struct conf *conf_read(
 		return c;
 	conf_free(c);
 	return NULL;
+}
+
+struct conf *conf_read(
+	const struct conf_source *src, struct conf_report *report)
+{
+	return conf_read_from(src, NULL, 0, report);
+}
+
+struct conf *conf_read_text(const struct conf_source *src, const char *text,
+	size_t len, struct conf_report *report)
+{
+	return conf_read_from(src, text, len, report);
 }
 
 void conf_free(struct conf *c)

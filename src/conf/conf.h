@@ -189,6 +189,10 @@ struct conf_source {
  */
 struct conf *conf_read(
 	const struct conf_source *src, struct conf_report *report);
+/* The same of a text instead of a file: src->path is only its name in the
+ * report.  It may not include files. */
+struct conf *conf_read_text(const struct conf_source *src, const char *text,
+	size_t len, struct conf_report *report);
 void conf_free(struct conf *c);
 
 /* NULL if there is none of that name. */

@@ -32,6 +32,10 @@ void draft_done(struct draft *d)
 
 static void draft_problem(struct draft *d, enum conf_severity severity,
 	struct conf_mark mark, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
+
+static void draft_problem(struct draft *d, enum conf_severity severity,
+	struct conf_mark mark, const char *fmt, va_list ap)
 {
 	struct buf text = BUF_INIT;
 

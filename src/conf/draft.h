@@ -43,6 +43,8 @@ struct draft_pool {
 
 struct draft {
 	const struct conf_source *src;
+	const char *text; /* read instead of the file; NULL: the file */
+	size_t text_len;
 	struct conf_report *report;
 	struct arena *scratch; /* the tree; ends with the reading */
 	struct arena *keep;    /* of the configuration */

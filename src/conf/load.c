@@ -261,6 +261,10 @@ static void load_includes(struct draft *d, struct node *root)
 
 	if (include == NULL || expand_is_null(d, include))
 		return;
+	if (d->text != NULL) {
+		draft_error(d, include, "\"include\" is for files");
+		return;
+	}
 	if (include->type != NODE_LIST) {
 		load_include_one(d, root, include);
 		return;
@@ -270,17 +274,12 @@ static void load_includes(struct draft *d, struct node *root)
 }
 
 static struct node *load_parse(
-	struct draft *d, struct source *s, const struct node *at, int fd)
+	struct draft *d, struct source *s, const char *bytes, size_t len)
 {
-	struct buf bytes = BUF_INIT;
 	struct node *root = NULL;
-	int result = load_read(d, s, at, fd, &bytes);
 
-	close(fd);
-	if (result == 0)
-		result = reader_parse(d, s, buf_str(&bytes), bytes.len, &root);
-	buf_done(&bytes);
-	if (result != 0 || root == NULL || expand_is_null(d, root))
+	if (reader_parse(d, s, bytes, len, &root) != 0 || root == NULL ||
+		expand_is_null(d, root))
 		return NULL;
 	if (root->type != NODE_MAP) {
 		draft_error(d, root, "a map of settings is wanted, not %s",
@@ -294,7 +293,8 @@ static struct node *load_file(struct draft *d, const char *name,
 	const struct source *parent, const struct node *at)
 {
 	struct source *s = load_source(d, name, parent);
-	struct node *root;
+	struct buf bytes = BUF_INIT;
+	struct node *root = NULL;
 	int fd = load_open(d, s, at);
 
 	if (fd < 0 && d->source_count == 0)
@@ -312,7 +312,25 @@ static struct node *load_file(struct draft *d, const char *name,
 		return NULL;
 	}
 	d->sources[d->source_count++] = s;
-	root = load_parse(d, s, at, fd);
+	if (load_read(d, s, at, fd, &bytes) == 0)
+		root = load_parse(d, s, buf_str(&bytes), bytes.len);
+	close(fd);
+	buf_done(&bytes);
+	if (root != NULL)
+		load_includes(d, root);
+	return root;
+}
+
+/* The draft's text in the place of a file; its paths stand on "/". */
+static struct node *load_text(struct draft *d)
+{
+	struct source *s = arena_alloc(d->scratch, sizeof(*s));
+	struct node *root;
+
+	s->name = d->src->path;
+	s->dir = "/";
+	d->sources[d->source_count++] = s;
+	root = load_parse(d, s, d->text, d->text_len);
 	if (root != NULL)
 		load_includes(d, root);
 	return root;
@@ -353,7 +371,9 @@ static void load_override(
 
 struct node *load_all(struct draft *d)
 {
-	struct node *root = load_file(d, d->src->path, NULL, NULL);
+	struct node *root = d->text != NULL
+				    ? load_text(d)
+				    : load_file(d, d->src->path, NULL, NULL);
 	char *const *e = d->src->overrides;
 
 	if (root == NULL && !d->is_broken && d->report->errors == 0)

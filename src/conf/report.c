@@ -27,8 +27,10 @@ static bool report_has(const struct conf_report *r, enum conf_severity severity,
 	const struct conf_mark *mark, const char *text)
 {
 	const struct conf_problem *p;
+	size_t i;
 
-	for (p = r->problems; p < r->problems + r->count; p++) {
+	for (i = 0; i < r->count; i++) {
+		p = &r->problems[i];
 		if (p->severity != severity)
 			continue;
 		if (!report_is_same_place(&p->mark, mark))
@@ -135,8 +137,10 @@ void conf_report_done(struct conf_report *r)
 void conf_report_print(const struct conf_report *r, struct buf *out)
 {
 	const struct conf_problem *p;
+	size_t i;
 
-	for (p = r->problems; p < r->problems + r->count; p++) {
+	for (i = 0; i < r->count; i++) {
+		p = &r->problems[i];
 		if (p->mark.file != NULL && p->mark.line > 0)
 			buf_printf(out, "%s:%d:%d: ", p->mark.file,
 				p->mark.line, p->mark.column);
