@@ -27,6 +27,7 @@
 #include "master/reload.h"
 #include "master/shutdown.h"
 #include "master/signals.h"
+#include "master/stream.h"
 #include "master/upgrade.h"
 
 static struct loop_timer *watchdog;
@@ -184,6 +185,7 @@ static void master_clean_up(void)
 
 	while ((p = TAILQ_FIRST(&node.pools)) != NULL)
 		pool_free(p);
+	stream_done();
 	listen_done();
 	signals_stop();
 	loop_timer_free(watchdog);

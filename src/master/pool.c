@@ -53,6 +53,8 @@ static int pool_record(const char *name)
 	return board_pool_take(&node.board);
 }
 
+static void pool_publish(struct pool *p);
+
 struct pool *pool_new(const struct conf_pool *conf, const struct conf *owner,
 	unsigned generation, struct err *err)
 {
@@ -133,6 +135,8 @@ void pool_set_conf(struct pool *p, const struct conf_pool *conf,
 	p->watch = NULL;
 	if (conf->watch.count > 0)
 		p->watch = filewatch_new(p);
+	/* The logger reads a pool's file from the board. */
+	pool_publish(p);
 }
 
 static int pool_count(

@@ -1,30 +1,36 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "board/msg.h"
 #include "master/pool.h"
 #include "master/stream.h"
 
-/* Ends of dead children that wait for a logger; beyond this the oldest is
- * given up. */
+/* Ends of dead children that no logger has read to the end; beyond this the
+ * oldest is given up. */
 #define STREAM_LEFT_MAX 256
+/* How often the ends that a logger has are looked at, while there are any. */
+#define STREAM_LOOK_US (20 * US_PER_MS)
 
 struct stream_left {
 	TAILQ_ENTRY(stream_left) entry;
 	struct msg m;
 	int fd;
+	bool sent; /* the logger of now has it */
 };
 
 static TAILQ_HEAD(stream_left_list, stream_left) left = TAILQ_HEAD_INITIALIZER(
 	left);
 static int left_count;
+static struct loop_timer *look;
 
 int stream_open(const struct pool *p, int ret_read[2], int ret_output[2],
 	int *ret_count, struct err *err)
@@ -83,18 +89,60 @@ static bool stream_send(struct proc *logger, const struct msg *m, int fd)
 	return false;
 }
 
+static void stream_forget(struct stream_left *s)
+{
+	TAILQ_REMOVE(&left, s, entry);
+	left_count--;
+	close(s->fd);
+	free(s);
+}
+
+/* Nothing in it, and nobody left to write more. */
+static bool stream_is_at_end(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN) == 0 &&
+	       (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static void stream_on_look(void *arg)
+{
+	struct stream_left *s, *next;
+
+	(void)arg;
+	for (s = TAILQ_FIRST(&left); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->sent && stream_is_at_end(s->fd))
+			stream_forget(s);
+	}
+	if (!TAILQ_EMPTY(&left) && stream_logger() != NULL)
+		loop_timer_start(look, STREAM_LOOK_US);
+	if (TAILQ_EMPTY(&left))
+		node_poke();
+}
+
+static void stream_look_later(void)
+{
+	if (look == NULL)
+		look = loop_timer_new(node.loop, stream_on_look, NULL);
+	if (!loop_timer_is_set(look))
+		loop_timer_start(look, STREAM_LOOK_US);
+}
+
 static bool stream_pump_left(struct proc *logger)
 {
 	struct stream_left *s;
 
-	while ((s = TAILQ_FIRST(&left)) != NULL) {
+	TAILQ_FOREACH(s, &left, entry) {
+		if (s->sent)
+			continue;
 		if (!stream_send(logger, &s->m, s->fd))
 			return false;
-		TAILQ_REMOVE(&left, s, entry);
-		left_count--;
-		close(s->fd);
-		free(s);
+		s->sent = true;
 	}
+	if (!TAILQ_EMPTY(&left))
+		stream_look_later();
 	return true;
 }
 
@@ -119,10 +167,13 @@ void stream_pump(void)
 
 void stream_restart(void)
 {
+	struct stream_left *s;
 	struct proc *pr;
 
 	TAILQ_FOREACH(pr, &node.procs, in_node)
 		pr->streamed = 0;
+	TAILQ_FOREACH(s, &left, entry)
+		s->sent = false;
 	stream_pump();
 }
 
@@ -132,6 +183,7 @@ static void stream_leave(const struct proc *pr, int which)
 
 	stream_msg(pr, which, &s->m);
 	s->fd = pr->streams[which];
+	s->sent = which < pr->streamed && stream_logger() != NULL;
 	TAILQ_INSERT_TAIL(&left, s, entry);
 	if (++left_count <= STREAM_LEFT_MAX)
 		return;
@@ -139,10 +191,7 @@ static void stream_leave(const struct proc *pr, int which)
 	log_warn("the last output of %s[%s] is given up: no logger for too "
 		 "long",
 		s->m.name, s->m.text);
-	TAILQ_REMOVE(&left, s, entry);
-	left_count--;
-	close(s->fd);
-	free(s);
+	stream_forget(s);
 }
 
 void stream_close(struct proc *pr)
@@ -152,13 +201,21 @@ void stream_close(struct proc *pr)
 	for (i = 0; i < pr->stream_count; i++) {
 		if (pr->streams[i] == -1)
 			continue;
-		if (i < pr->streamed && stream_logger() != NULL)
+		if (stream_is_at_end(pr->streams[i]))
 			close(pr->streams[i]);
 		else
 			stream_leave(pr, i);
 		pr->streams[i] = -1;
 	}
 	stream_pump();
+}
+
+void stream_done(void)
+{
+	while (!TAILQ_EMPTY(&left))
+		stream_forget(TAILQ_FIRST(&left));
+	loop_timer_free(look);
+	look = NULL;
 }
 
 bool stream_is_flushed(void)

@@ -4,7 +4,7 @@
  *
  * The master keeps a copy of every read end, so nothing is lost and no child
  * gets SIGPIPE while there is no logger; what a dead child left in its pipe
- * is kept until the logger has taken it.
+ * is kept until a logger has read it.
  */
 #ifndef MASTER_STREAM_H
 #define MASTER_STREAM_H
@@ -21,7 +21,9 @@ void stream_pump(void);
 void stream_restart(void);
 /* The process is gone: its pipes are closed here, or kept for the logger. */
 void stream_close(struct proc *pr);
-/* Every stream handed on, or nobody to hand it to. */
+/* The daemon ends. */
+void stream_done(void);
+/* The dead's streams are read to their end, or there is nobody to do it. */
 bool stream_is_flushed(void);
 /* Tell the logger to open its files anew. */
 void stream_reopen(void);
