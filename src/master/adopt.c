@@ -132,7 +132,7 @@ int adopt_write(struct err *err)
 	buf_printf(&text, "version %d\ngeneration %u %u\nboard %d\nconfig %d\n",
 		MASTER_STATE_VERSION, node.generation, node.last_generation,
 		node.board.fd, adopt_config_fd);
-	buf_printf(&text, "pidfile %d %s\n", pidfile_fd(), node.pid_path);
+	buf_printf(&text, "pidfile %d %s\n", pidfile_fd(), pidfile_path());
 	listen_each(adopt_write_listener, &text);
 	TAILQ_FOREACH(p, &node.pools, entry)
 		adopt_write_pool(p, &text);
@@ -236,6 +236,7 @@ static void adopt_listener(const char *rest, void *arg)
 int upgrade_adopt(struct err *err)
 {
 	int version = 0, fd = -1;
+	struct board_header *h;
 
 	adopt_lines("version", adopt_number, &version);
 	if (version != MASTER_STATE_VERSION)
@@ -250,6 +251,10 @@ int upgrade_adopt(struct err *err)
 		return board_open(&node.board, err);
 	}
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	h = &node.board.map->header;
+	board_write_begin(&h->version);
+	h->upgrades++;
+	board_write_end(&h->version);
 	return 0;
 }
 

@@ -87,6 +87,11 @@ int pidfile_fd(void)
 	return held.fd;
 }
 
+const char *pidfile_path(void)
+{
+	return held.path;
+}
+
 void pidfile_close(void)
 {
 	if (held.fd == -1)

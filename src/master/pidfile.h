@@ -21,6 +21,8 @@ int pidfile_open(const char *path, struct err *err);
 void pidfile_adopt(int fd, const char *path);
 /* Our pid has changed (after daemonizing it has not); the fd for an exec. */
 int pidfile_fd(void);
+/* The path it was opened with; NULL when there is none. */
+const char *pidfile_path(void);
 /* Unlink it if it still is the file we locked, and let go. */
 void pidfile_close(void);
 /* Who holds the lock of a pid file; 0: nobody. -1 with err. */
