@@ -46,6 +46,8 @@ void http_server_free(struct http_server *s)
 	if (s == NULL)
 		return;
 	assert(s->current == NULL);
+	TAILQ_FOREACH(c, &s->conns[HTTP_CONN_RESUME], entry)
+		http_conn_part(c);
 	for (i = 0; i < HTTP_CONN_STATE_COUNT; i++)
 		while ((c = TAILQ_FIRST(&s->conns[i])) != NULL)
 			http_conn_free(c);

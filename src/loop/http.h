@@ -66,7 +66,8 @@ void http_server_listen(struct http_server *s, int fd);
  * connection is gone (from the loop, also when there is none).
  */
 void http_server_drain(struct http_server *s, loop_fn done, void *arg);
-/* Cuts every connection; requests not yet answered become inert. */
+/* Cuts every connection, answers just given being sent as far as that takes no
+ * waiting; requests not yet answered become inert. */
 void http_server_free(struct http_server *s);
 const struct http_counts *http_server_counts(const struct http_server *s);
 /* Call fn(arg) from the loop whenever http_server_counts may have changed. */

@@ -412,6 +412,12 @@ void http_conn_resume(struct http_conn *c)
 		http_conn_set(c, HTTP_CONN_RESUME);
 }
 
+void http_conn_part(struct http_conn *c)
+{
+	if (c->out.len > 0)
+		(void)http_conn_send(c, &c->out);
+}
+
 void http_conn_hurry(struct http_conn *c, int64_t deadline_us)
 {
 	if (c->deadline_us <= deadline_us)

@@ -142,6 +142,8 @@ void http_conn_free(struct http_conn *c);
 void http_conn_expire(struct http_conn *c);
 /* After a late answer: send it in the next turn. */
 void http_conn_resume(struct http_conn *c);
+/* Before it is freed: send of its answers what goes at once. */
+void http_conn_part(struct http_conn *c);
 /* A draining server waits for its next request no longer than until then. */
 void http_conn_hurry(struct http_conn *c, int64_t deadline_us);
 
