@@ -93,11 +93,23 @@ static void govern_drain(void *self)
 	http_server_drain(g->server, govern_on_disconnected, g);
 }
 
+/* Told to go at once: what the master has answered by then still counts. */
+static void govern_finish(struct govern *g)
+{
+	int channel = worker_child(g->worker)->channel, fd;
+	struct msg m;
+
+	while (msg_recv(channel, &m, &fd) == 1)
+		command_on_msg(g->commands, &m, fd);
+	command_drain(g->commands);
+}
+
 static void govern_stop(void *self)
 {
 	struct govern *g = self;
 
 	lookout_free(g->lookout);
+	govern_finish(g);
 	command_table_free(g->commands);
 	http_server_free(g->server);
 	free(g);

@@ -325,6 +325,26 @@ static void test_shutdown(void)
 	is_int(0, status, "the governor ends without the master's word");
 }
 
+static void test_quit(void)
+{
+	int fd, status;
+	struct msg m;
+
+	board.map->header.state = BOARD_NODE_RUNNING;
+	start_governor();
+	is_int(MSG_WORKER_READY, next_msg().type, "one more is ready");
+	fd = request("POST", "/shutdown?now=1");
+	m = next_msg();
+	kill(governor, SIGSTOP);
+	answer(&m, MSG_MASTER_DONE, 0, "stopping", -1);
+	kill(governor, SIGQUIT);
+	kill(governor, SIGCONT);
+	has_str("\"stopping\"", response(fd),
+		"told to go at once it answers what has been answered");
+	waitpid(governor, &status, 0);
+	is_int(0, status, "and goes");
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -346,6 +366,7 @@ int main(void)
 	test_hang();
 	test_drain();
 	test_shutdown();
+	test_quit();
 	unlink(path);
 	rmdir(dir);
 	return tap_done();
