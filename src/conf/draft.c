@@ -91,6 +91,11 @@ bool draft_spend(struct draft *d, const struct node *at, size_t nodes)
 	return false;
 }
 
+bool draft_spend_entries(struct draft *d, const struct node *at, size_t entries)
+{
+	return draft_spend(d, at, entries / 4 + 1);
+}
+
 const char *draft_show(struct draft *d, const char *text)
 {
 	size_t len = strlen(text), at, n;

@@ -76,6 +76,11 @@ int draft_error_mark(struct draft *d, struct conf_mark mark, const char *fmt,
  * it is used up. */
 bool draft_spend(struct draft *d, const struct node *at, size_t nodes);
 
+/* The same for entries of a map that are copied or walked over, which cost a
+ * quarter of a node. */
+bool draft_spend_entries(
+	struct draft *d, const struct node *at, size_t entries);
+
 /* `text` in quotes for a message: cut, and control bytes made harmless. */
 const char *draft_show(struct draft *d, const char *text);
 

@@ -11,6 +11,8 @@ struct node;
 
 /* sun_path less its NUL. */
 #define LISTEN_UNIX_MAX 107
+/* Addresses of one pool. */
+#define LISTEN_COUNT_MAX 32
 
 /*
  * "8084", ":8084", "0.0.0.0:8084", "localhost:8084", "[::1]:80" and

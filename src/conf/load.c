@@ -159,7 +159,7 @@ static struct node *load_join(
 	if (into->type != NODE_MAP || from->type != NODE_MAP)
 		return into->type == NODE_MAP ? into : from;
 	joined = tree_copy(d, into);
-	if (joined == NULL || !draft_spend(d, from, from->count))
+	if (joined == NULL || !draft_spend_entries(d, from, from->count))
 		return into;
 	for (i = 0; i < from->count; i++) {
 		p = node_find(joined, from->pairs[i].key->text);
@@ -201,7 +201,7 @@ static void load_include_file(struct draft *d, struct node *into,
 	struct node *root = load_file(d, name, at->source, at);
 	size_t i;
 
-	if (root == NULL || !draft_spend(d, root, root->count))
+	if (root == NULL || !draft_spend_entries(d, root, root->count))
 		return;
 	for (i = 0; i < root->count; i++)
 		load_join_pair(d, into, &root->pairs[i]);

@@ -197,7 +197,7 @@ static void section_read_map(struct draft *d, const struct section *s,
 {
 	size_t i;
 
-	if (!draft_spend(d, map, map->count))
+	if (!draft_spend_entries(d, map, map->count))
 		return;
 	for (i = 0; i < map->count && !d->is_spent; i++)
 		section_read_pair(d, s, prefix, &map->pairs[i]);

@@ -24,7 +24,7 @@ static bool tree_take_missing(
 {
 	size_t i;
 
-	if (!draft_spend(d, from, from->count))
+	if (!draft_spend_entries(d, from, from->count))
 		return false;
 	for (i = 0; i < from->count; i++)
 		if (node_find(into, from->pairs[i].key->text) == NULL)
@@ -110,7 +110,7 @@ static struct node *tree_merge_at(
 		return over;
 	}
 	both = tree_copy(d, base);
-	if (both == NULL || !draft_spend(d, over, over->count))
+	if (both == NULL || !draft_spend_entries(d, over, over->count))
 		return NULL;
 	both->source = over->source;
 	both->line = over->line;
@@ -245,7 +245,7 @@ static struct node *tree_bare(struct draft *d, const struct node *map)
 		node_new(d, NODE_MAP, map->source, map->line, map->column);
 	size_t i;
 
-	if (bare == NULL || !draft_spend(d, map, map->count))
+	if (bare == NULL || !draft_spend_entries(d, map, map->count))
 		return NULL;
 	for (i = 0; i < map->count; i++)
 		if (strcmp(map->pairs[i].key->text, "extends") != 0)

@@ -286,7 +286,7 @@ static int value_strings(struct value *v)
 
 	if (v->n->type == NODE_MAP)
 		return value_bad(v);
-	if (!draft_spend(v->d, v->n, count))
+	if (!draft_spend_entries(v->d, v->n, count))
 		return -1;
 	list->items =
 		arena_alloc(v->d->keep, (count + 1) * sizeof(*list->items));
@@ -332,7 +332,7 @@ static int value_map(struct value *v)
 
 	if (n->type != NODE_MAP)
 		return value_bad(v);
-	if (!draft_spend(v->d, n, n->count))
+	if (!draft_spend_entries(v->d, n, n->count))
 		return -1;
 	map->count = 0;
 	map->items =
@@ -362,8 +362,9 @@ static int value_listens(struct value *v)
 
 	if (v->n->type == NODE_MAP)
 		return value_bad(v);
-	if (!draft_spend(v->d, v->n, count))
-		return -1;
+	if (count > LISTEN_COUNT_MAX)
+		return draft_error(v->d, v->n,
+			"more than %d addresses of one pool", LISTEN_COUNT_MAX);
 	listens->count = 0;
 	listens->items =
 		arena_alloc(v->d->keep, (count + 1) * sizeof(*listens->items));

@@ -176,16 +176,17 @@ static bool verify_is_variable(const char *s)
 
 static void verify_program(struct draft *d, const struct draft_pool *p)
 {
+	const struct node *at = draft_pool_at(p, "command");
 	const struct conf_pool *q = p->pool;
 	size_t i;
 
 	if (!q->kind->is_program)
 		return;
-	if (q->command.count == 0 && draft_pool_at(p, "command") == p->key)
-		draft_error(d, p->key, "pool %s has no \"command\"", q->name);
+	/* A list that came to nothing was complained of. */
+	if (q->command.count == 0 && at->type == NODE_SCALAR)
+		draft_error(d, at, "pool %s has no \"command\"", q->name);
 	else if (q->command.count > 0 && q->command.items[0][0] == '\0')
-		draft_error(d, draft_pool_at(p, "command"),
-			"the first word of \"command\" is empty");
+		draft_error(d, at, "the first word of \"command\" is empty");
 	for (i = 0; i < q->environment.count; i++)
 		if (!verify_is_variable(q->environment.items[i].name))
 			draft_error(d, draft_pool_at(p, "environment"),

@@ -358,6 +358,35 @@ static void test_overrides(void)
 	conf_free(c);
 }
 
+static void test_large(void)
+{
+	struct buf b = BUF_INIT;
+	struct conf *c;
+	int i;
+
+	buf_puts(&b, "templates:\n  base:\n    environment: {");
+	for (i = 0; i < 100; i++)
+		buf_printf(&b, "V%d: value,", i);
+	buf_puts(&b, "}\nprocesses:\n");
+	for (i = 0; i < CONF_POOLS_MAX; i++)
+		buf_printf(&b,
+			"  p%d: {kind: program, extends: base, count: 10,\n"
+			"    command: [a, b, c, d, e, f, g, h, i, j],\n"
+			"    environment: {A: 1, B: 2, V3: 3, V4: 4},\n"
+			"    memory: {soft: 1M, hard: 2M}, nice: 1,\n"
+			"    ready: {tcp: 'a:1', interval: 1s, timeout: 1s},\n"
+			"    rlimit: {nofile: 1, core: 0}, max_age: 1d,\n"
+			"    stop_timeout: 1s, start_timeout: 1s, cpu: [0]}\n",
+			i);
+	c = must_read(buf_str(&b));
+	is_int(CONF_POOLS_MAX, (int64_t)c->pool_count,
+		"as many pools as there may be are read");
+	is_int(102, (int64_t)c->pools[9].environment.count,
+		"each with its template");
+	conf_free(c);
+	buf_done(&b);
+}
+
 /* The diff of two texts for pool "a". */
 static void is_diff(
 	const char *a, const char *b, enum conf_change change, const char *what)
@@ -490,6 +519,7 @@ int main(void)
 	test_expansion();
 	test_include();
 	test_overrides();
+	test_large();
 	test_diff();
 	test_user();
 	test_internal();

@@ -144,6 +144,7 @@ static void test_cross(void)
 
 	is_pool_error(
 		"kind: program", "1:13: error: pool a has no \"command\"");
+	is_pool_error("kind: program, command: ~", "has no \"command\"");
 	is_pool_error("kind: role, memory: {soft: 2M, hard: 1M}",
 		"1:54: error: \"memory.hard\" is below \"memory.soft\"");
 	is_pool_error("kind: role, min: 5, max: 4", "\"min\" is above \"max\"");

@@ -202,10 +202,46 @@ static void test_names(void)
 		buf_printf(&b, "  p%d: {kind: role}\n", i);
 	is_hostile_buf(&b, "more than 200 pools", "many pools");
 
+	buf_puts(&b, "processes: {a: {kind: role, listen: [");
+	for (i = 1; i < 65536; i++)
+		buf_printf(&b, "%d,", i);
+	buf_puts(&b, "]}}\n");
+	is_hostile_buf(&b, "more than 32 addresses", "many addresses");
+
+	buf_puts(&b, "x-l: &l [");
+	repeat(&b, "b,", 20000);
+	buf_puts(&b, "]\nprocesses:\n");
+	for (i = 0; i < 200; i++)
+		buf_printf(&b, "  p%d: {kind: role, after: *l}\n", i);
+	is_hostile_buf(&b, "error: ", "many pools to wait for");
+
+	buf_puts(&b, "x-l: &l [[0-1023]");
+	repeat(&b, ",[0-1023]", 1000);
+	buf_puts(&b, "]\nprocesses:\n");
+	for (i = 0; i < 200; i++)
+		buf_printf(&b, "  p%d: {kind: role, cpu: *l}\n", i);
+	is_hostile_buf(&b, "more than 100000 values", "many CPUs");
+
 	buf_puts(&b, "processes: {a: {kind: role, tags: [");
 	repeat(&b, "a,", 200000);
 	buf_puts(&b, "]}}\n");
 	is_hostile_buf(&b, "more than 100000 values", "many values");
+}
+
+/* libyaml holds each against all before it. */
+static void test_directives(void)
+{
+	static const char *const breaks[] = { "\n", "\r", "\xe2\x80\xa8" };
+	struct buf b = BUF_INIT;
+	size_t i;
+	int j;
+
+	for (i = 0; i < sizeof(breaks) / sizeof(*breaks); i++) {
+		for (j = 0; j < 40000; j++)
+			buf_printf(&b, "%%TAG !a%d! t%s", j, breaks[i]);
+		buf_puts(&b, "--- {processes: {}}\n");
+		is_hostile_buf(&b, "too many %TAG", "many directives");
+	}
 }
 
 static void test_depth(void)
@@ -342,6 +378,7 @@ int main(void)
 	test_merge_bombs();
 	test_template_bombs();
 	test_names();
+	test_directives();
 	test_depth();
 	test_bytes();
 	test_long();
