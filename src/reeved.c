@@ -256,7 +256,10 @@ static int send_signal(const struct conf_source *src, const struct flags *f)
 static int run(const struct conf_source *src, const struct flags *f, int argc,
 	char **argv)
 {
-	struct master_params params = { .source = *src,
+	static struct master_params params;
+	struct conf *c = NULL;
+
+	params = (struct master_params){ .source = *src,
 		.pid_file =
 			f->pid_file != NULL ? absolute_path(f->pid_file) : NULL,
 		.daemonize = f->daemonize,
@@ -270,8 +273,6 @@ static int run(const struct conf_source *src, const struct flags *f, int argc,
 		.argv = argv,
 		.program = program_path(argv[0]),
 		.version = PACKAGE_VERSION };
-	struct conf *c = NULL;
-
 	if (upgrade_is_due())
 		c = upgrade_conf(src);
 	if (c == NULL)
@@ -283,8 +284,9 @@ static int run(const struct conf_source *src, const struct flags *f, int argc,
 
 int main(int argc, char **argv)
 {
-	struct flags f = { .config = REEVED_CONFIG };
-	struct conf_source src = { .kinds = kinds };
+	/* Static: what they point to lives as long as the process. */
+	static struct flags f = { .config = REEVED_CONFIG };
+	static struct conf_source src = { .kinds = kinds };
 
 	argv = title_init(argc, argv);
 	parse_flags(argc, argv, &f);

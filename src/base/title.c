@@ -10,12 +10,15 @@
 static struct {
 	char *start; /* of the first argument; NULL: not initialised */
 	size_t size; /* bytes to the end of the environment strings */
+	char **copy; /* the arguments, moved away */
+	char **env;  /* the environment's strings, likewise */
 } area;
 
 char **title_init(int argc, char **argv)
 {
 	char **copy = xcalloc((size_t)argc + 1, sizeof(*copy));
 	char *end = argv[0], **e;
+	size_t count = 0;
 	int i;
 
 	for (i = 0; i < argc; i++) {
@@ -25,11 +28,15 @@ char **title_init(int argc, char **argv)
 	}
 	/* The environment lies behind the arguments: it is moved away, so
 	 * that there is room for a title longer than the command was. */
-	for (e = environ; *e != NULL; e++) {
+	for (e = environ; *e != NULL; e++)
+		count++;
+	area.env = xcalloc(count + 1, sizeof(*area.env));
+	for (e = environ, count = 0; *e != NULL; e++) {
 		if (*e == end)
 			end += strlen(end) + 1;
-		*e = xstrdup(*e);
+		*e = area.env[count++] = xstrdup(*e);
 	}
+	area.copy = copy;
 	area.start = argv[0];
 	area.size = (size_t)(end - argv[0]);
 	return copy;

@@ -69,7 +69,8 @@ static bool internal_same_logs(const struct conf *a, const struct conf *b)
 	       a->gid == b->gid;
 }
 
-void internal_take(struct pool *p, struct conf *c, unsigned generation)
+void internal_take(
+	struct pool *p, struct conf *c, unsigned generation, bool anyway)
 {
 	bool logger = p == node.logger;
 	bool same = logger ? internal_same_logs(node.conf, c)
@@ -80,5 +81,5 @@ void internal_take(struct pool *p, struct conf *c, unsigned generation)
 	if (p->in_reload && !logger)
 		return;
 	pool_set_conf(p, logger ? internal_logger(c) : internal_governor(c), c,
-		same ? p->generation : generation);
+		same && !anyway ? p->generation : generation);
 }

@@ -328,7 +328,7 @@ static void pool_fill_slot(struct pool *p, struct slot *s)
 	int surge = pool_surge(p);
 	const char *wait;
 
-	if (slot_is_resting(s))
+	if (slot_is_resting(s) || reload_is_failing(p))
 		return;
 	if (pool_slot_serves(s)) {
 		if (pool_has_two_others(p, p->generation))

@@ -19,6 +19,7 @@ enum reload_phase { RELOAD_PROVE = 0, RELOAD_ROLL = 1 };
 struct reload {
 	struct conf *conf; /* the candidate; owned until the end */
 	unsigned generation;
+	enum reload_scope scope;
 	enum reload_phase phase;
 	int64_t started_us;
 	struct loop_timer *deadline;
@@ -167,8 +168,7 @@ static bool reload_is_rolled(const struct pool *p, const struct conf_pool *cp,
 
 /* Point the pools that change at the candidate.  -1 with err: the caller
  * rolls back. */
-static int reload_apply(
-	struct reload *r, enum reload_scope scope, struct err *err)
+static int reload_apply(struct reload *r, struct err *err)
 {
 	size_t i;
 
@@ -183,11 +183,11 @@ static int reload_apply(
 			if (p == NULL)
 				return -1;
 			p->is_new = p->in_reload = true;
-		} else if (reload_is_rolled(p, cp, scope)) {
+		} else if (reload_is_rolled(p, cp, r->scope)) {
 			reload_roll_pool(r, p, cp);
 		}
 	}
-	if (scope == RELOAD_ROLES)
+	if (r->scope == RELOAD_ROLES)
 		reload_roll_pool(r, node.governor, internal_governor(r->conf));
 	return 0;
 }
@@ -209,6 +209,7 @@ static void reload_begin(struct conf *c, enum reload_scope scope)
 	struct err err;
 
 	r->conf = c;
+	r->scope = scope;
 	r->generation = ++node.last_generation;
 	r->started_us = clock_now();
 	r->deadline = loop_timer_new(node.loop, reload_on_deadline, r);
@@ -216,7 +217,7 @@ static void reload_begin(struct conf *c, enum reload_scope scope)
 		loop_timer_start(r->deadline, c->reload_timeout_us);
 	node.reload = r;
 	node.drained = false;
-	if (reload_apply(r, scope, &err) != 0) {
+	if (reload_apply(r, &err) != 0) {
 		r->failed = true;
 		snprintf(r->error, sizeof(r->error), "%s", err.text);
 	}
@@ -309,6 +310,11 @@ bool reload_may_drain(const struct pool *p)
 	return node.reload->phase == RELOAD_ROLL && pool_surge(p) < p->desired;
 }
 
+bool reload_is_failing(const struct pool *p)
+{
+	return node.reload != NULL && node.reload->failed && p->in_reload;
+}
+
 void reload_on_pool_failure(const struct pool *p, const char *why)
 {
 	struct reload *r = node.reload;
@@ -366,7 +372,9 @@ static void reload_give_back(struct pool *p)
 		pool_set_conf(p, p->old_conf, p->old_owner, p->old_generation);
 		p->override = p->old_override;
 		p->is_removed = p->old_removed;
+		pool_resize(p);
 	}
+	pool_forgive(p);
 	reload_forget_old(p);
 }
 
@@ -379,7 +387,8 @@ static void reload_take(struct reload *r)
 		const struct conf_pool *cp = conf_pool_find(r->conf, p->name);
 
 		if (p->is_internal)
-			internal_take(p, r->conf, r->generation);
+			internal_take(p, r->conf, r->generation,
+				r->scope == RELOAD_ROLES);
 		else if (cp == NULL)
 			p->is_removed = true;
 		else if (!p->in_reload)

@@ -37,6 +37,8 @@ bool reload_may_drain(const struct pool *p);
 /* A process of the generation under proof has failed. */
 void reload_on_failure(const struct proc *pr, const char *why);
 void reload_on_pool_failure(const struct pool *p, const char *why);
+/* It failed and is about to be taken back: nothing new is to be started. */
+bool reload_is_failing(const struct pool *p);
 /* Look whether the next phase is reached. */
 void reload_step(void);
 /* A shutdown: give it up. */

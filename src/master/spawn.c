@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -141,6 +143,20 @@ static void spawn_set_cpus(const struct conf_pool *c, int index)
 		dprintf(2, "reeve: cpu affinity: %s\n", strerror(errno));
 }
 
+/* A master that is not root may have been given single capabilities (ambient
+ * ones, by systemd): they are its own and not its children's. */
+static void spawn_drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &head, none) == -1)
+		spawn_die(EXIT_SYSTEM, "dropping capabilities");
+}
+
 static void spawn_set_user(const struct conf_pool *c)
 {
 	struct passwd *pw = NULL;
@@ -154,12 +170,16 @@ static void spawn_set_user(const struct conf_pool *c)
 			spawn_die(EXIT_SYSTEM, "setgroups");
 		}
 	}
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		spawn_drop_capabilities();
 		return;
+	}
 	if (c->gid != (gid_t)-1 && setresgid(c->gid, c->gid, c->gid) == -1)
 		spawn_die(EXIT_SYSTEM, "setgid");
 	if (c->uid != (uid_t)-1 && setresuid(c->uid, c->uid, c->uid) == -1)
 		spawn_die(EXIT_SYSTEM, "setuid");
+	if (geteuid() != 0)
+		spawn_drop_capabilities();
 	/* A change of user clears the flag, and with it core dumps and the
 	 * right of the same user to read /proc/PID. */
 	prctl(PR_SET_DUMPABLE, 1);
