@@ -367,6 +367,5 @@ void upgrade_adopt_procs(void)
 	adopt_lines("upgrade", adopt_waiter, NULL);
 	unsetenv(MASTER_STATE_ENV);
 	node_clear_board();
-	node.board.map->header.upgrades++;
 	log_info("upgraded: %d processes taken over", node_proc_count());
 }
