@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "ctl/client.h"
 #include "ctl/ctl.h"
-#include "ctl/socket.h"
 
 #define CLIENT_CONNECT_MS 2000L
 #define CLIENT_GET_MS     10000L
@@ -22,7 +21,7 @@ struct client *client_new(const struct ctl *c)
 {
 	struct client *cl = xcalloc(1, sizeof(*cl));
 
-	cl->socket = socket_find(c);
+	cl->socket = xstrdup(c->socket);
 	curl_global_init(CURL_GLOBAL_NOTHING);
 	cl->curl = curl_easy_init();
 	if (cl->curl == NULL)

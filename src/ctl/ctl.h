@@ -13,7 +13,7 @@
 
 struct ctl {
 	const char *config; /* -c; NULL */
-	const char *socket; /* -S; NULL */
+	const char *socket; /* -S, or found; NULL where no daemon is needed */
 	bool json, follow, plan, now;
 	long lines; /* -n */
 	int argc;   /* the words after the command's name */

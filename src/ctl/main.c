@@ -13,6 +13,7 @@
 #include "ctl/config.h"
 #include "ctl/ctl.h"
 #include "ctl/logs.h"
+#include "ctl/socket.h"
 #include "ctl/status.h"
 #include "ctl/top.h"
 
@@ -25,7 +26,8 @@ enum main_option {
 	MAIN_FOLLOW = 2,
 	MAIN_LINES = 4,
 	MAIN_PLAN = 8,
-	MAIN_NOW = 16
+	MAIN_NOW = 16,
+	MAIN_LOCAL = 32 /* no option: the command needs no daemon */
 };
 
 struct main_command {
@@ -68,9 +70,9 @@ static const struct main_command main_commands[] = {
 	{ "config", "show", "", "the configuration that is in effect",
 		config_show, 0, 0, 0 },
 	{ "config", "check", "[FILE]", "test a process.yaml", config_check, 0,
-		1, MAIN_JSON },
+		1, MAIN_JSON | MAIN_LOCAL },
 	{ "config", "options", "", "every setting there is", config_options, 0,
-		0, MAIN_JSON },
+		0, MAIN_JSON | MAIN_LOCAL },
 };
 
 #define MAIN_COMMANDS (sizeof(main_commands) / sizeof(*main_commands))
@@ -256,6 +258,23 @@ static int main_check(const struct main_command *m, const struct ctl *c,
 	return EXIT_OK;
 }
 
+static int main_run(const struct main_command *m, struct ctl *c)
+{
+	char *path = NULL;
+	int rc = EXIT_OK;
+
+	if ((m->options & MAIN_LOCAL) == 0) {
+		rc = socket_find(c, &path);
+		c->socket = path;
+	}
+	if (rc == EXIT_OK)
+		rc = m->run(c);
+	free(path);
+	if (fflush(stdout) != 0 && rc == EXIT_OK)
+		rc = ctl_fail(EXIT_SYSTEM, "cannot write the output");
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct ctl c = { .lines = MAIN_LINES_DEFAULT };
@@ -283,9 +302,5 @@ int main(int argc, char **argv)
 	if (m == NULL)
 		return main_usage();
 	rc = main_check(m, &c, &flags);
-	if (rc == EXIT_OK)
-		rc = m->run(&c);
-	if (fflush(stdout) != 0 && rc == EXIT_OK)
-		rc = ctl_fail(EXIT_SYSTEM, "cannot write the output");
-	return rc;
+	return rc == EXIT_OK ? main_run(m, &c) : rc;
 }

@@ -96,59 +96,84 @@ static void socket_keep(char **where, char *raw)
 	free(raw);
 }
 
+struct socket_guess {
+	char *run_dir, *path; /* as they stand in the file; NULL */
+	bool in_control, includes;
+};
+
+static void socket_guess_line(struct socket_guess *g, const char *line)
+{
+	const char *path = strstr(line, "path:");
+
+	if (*line != ' ' && *line != '\n' && *line != '#')
+		g->in_control = strncmp(line, "control:", 8) == 0;
+	if (g->in_control && path != NULL)
+		socket_keep(&g->path, socket_value(path, "path"));
+	socket_keep(&g->run_dir, socket_value(line, "run_dir"));
+	if (strncmp(line, "include:", 8) == 0)
+		g->includes = true;
+}
+
 /*
  * The file can't be read as a whole: the daemon, if it runs, does so with an
- * older state of it, whose socket is most likely where this one says.
+ * older state of it, whose socket is most likely where this one says.  NULL
+ * when that may be said in another file.
  */
 static char *socket_guess(const char *file)
 {
-	char line[4096], *run_dir = NULL, *path = NULL, *result;
-	bool in_control = false;
+	struct socket_guess g = { NULL, NULL, false, false };
 	FILE *f = fopen(file, "re");
+	char line[4096];
 
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		const char *brace = strstr(line, "path:");
-
-		if (*line != ' ' && *line != '\n' && *line != '#')
-			in_control = strncmp(line, "control:", 8) == 0;
-		if (in_control && brace != NULL)
-			socket_keep(&path, socket_value(brace, "path"));
-		socket_keep(&run_dir, socket_value(line, "run_dir"));
-	}
-	if (f != NULL)
-		fclose(f);
-	if (path == NULL && run_dir != NULL)
-		path = xasprintf("%s/" SOCKET_NAME, run_dir);
-	free(run_dir);
-	result = path != NULL ? socket_absolute(file, path)
-			      : xstrdup(SOCKET_DEFAULT);
-	return result;
+	if (f == NULL)
+		return NULL;
+	while (fgets(line, sizeof(line), f) != NULL)
+		socket_guess_line(&g, line);
+	fclose(f);
+	if (g.path == NULL && g.run_dir != NULL)
+		g.path = xasprintf("%s/" SOCKET_NAME, g.run_dir);
+	free(g.run_dir);
+	if (g.path != NULL)
+		return socket_absolute(file, g.path);
+	return g.includes ? NULL : xstrdup(SOCKET_DEFAULT);
 }
 
-static char *socket_read(const char *file)
+static int socket_read(const char *file, char **ret_path)
 {
 	struct conf_source source = { .path = file, .kinds = kinds };
 	struct conf_report report;
 	struct conf *conf = conf_read(&source, &report);
-	char *path;
+	struct buf text = BUF_INIT;
+	int rc = EXIT_OK;
 
-	path = conf != NULL ? xstrdup(conf->control_path) : socket_guess(file);
+	*ret_path =
+		conf != NULL ? xstrdup(conf->control_path) : socket_guess(file);
+	if (*ret_path == NULL) {
+		conf_report_print(&report, &text);
+		fputs(buf_str(&text), stderr);
+		rc = ctl_fail(EXIT_CONFIG,
+			"%s does not tell where the control socket is: use -S",
+			file);
+	}
+	buf_done(&text);
 	conf_free(conf);
 	conf_report_done(&report);
-	return path;
+	return rc;
 }
 
-char *socket_find(const struct ctl *c)
+int socket_find(const struct ctl *c, char **ret_path)
 {
 	const char *from_env = getenv("REEVE_SOCKET");
 
 	if (c->socket != NULL)
-		return xstrdup(c->socket);
-	if (c->config != NULL)
-		return socket_read(c->config);
-	if (from_env != NULL && *from_env != '\0')
-		return xstrdup(from_env);
-	if (access(SOCKET_CONFIG, R_OK) == 0)
-		return socket_read(SOCKET_CONFIG);
-	return xstrdup(SOCKET_DEFAULT);
+		*ret_path = xstrdup(c->socket);
+	else if (c->config != NULL)
+		return socket_read(c->config, ret_path);
+	else if (from_env != NULL && *from_env != '\0')
+		*ret_path = xstrdup(from_env);
+	else if (access(SOCKET_CONFIG, R_OK) == 0)
+		return socket_read(SOCKET_CONFIG, ret_path);
+	else
+		*ret_path = xstrdup(SOCKET_DEFAULT);
+	return EXIT_OK;
 }

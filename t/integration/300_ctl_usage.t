@@ -99,6 +99,14 @@ subtest 'the socket is found by the file, even a broken one' => sub {
 		"control:\n  mode: '0600'\n  path: \"$dir/d.sock\" # here\n$bad");
 	like((ctl('-c', "$dir/path.yaml", 'status'))[2],
 		qr{\Q$dir\E/d\.sock}, 'by a control.path beside errors');
+
+	my ($exit, $out, $err) = ctl('-c', "$dir/nothing.yaml", 'shutdown');
+	is($exit, 1, 'a file that is not there is an error');
+	unlike($err, qr{/run/reeve}, 'not a reason to take another daemon');
+	spew("$dir/include.yaml", "include: [more.yaml]\n$bad");
+	($exit, $out, $err) = ctl('-c', "$dir/include.yaml", 'shutdown');
+	is($exit, 1, 'so is one with errors whose socket may be elsewhere');
+	like($err, qr/use -S/, 'and the way out is told');
 };
 
 subtest 'config check tests a file' => sub {
