@@ -12,7 +12,8 @@
 #include "loop/http.h"
 #include "worker/worker.h"
 
-#define API_LOG_PATH_MAX 256
+#define API_LOG_PATH_MAX   256
+#define API_STOP_LINGER_US (100 * US_PER_MS)
 
 struct api {
 	struct worker *worker;             /* borrowed */
@@ -121,10 +122,23 @@ static void *api_start(struct worker *w, struct err *err)
 	return self;
 }
 
+/* A worker that is replaced waits for requests that may be on their way;
+ * when the node stops, their clients are refused in any case. */
+static bool api_is_node_stopping(const struct api *self)
+{
+	struct board_header h;
+
+	(void)board_read_header(worker_child(self->worker)->board, &h);
+	return h.state == BOARD_NODE_STOPPING;
+}
+
 static void api_drain(void *arg)
 {
 	struct api *self = arg;
 
+	if (api_is_node_stopping(self) &&
+		self->options->linger_us > API_STOP_LINGER_US)
+		http_server_set_linger(self->server, API_STOP_LINGER_US);
 	http_server_drain(self->server, api_on_drained, self);
 }
 

@@ -237,6 +237,11 @@ static void http_server_on_timer(void *arg)
 	drained(s->drained_arg); /* may free s */
 }
 
+void http_server_set_linger(struct http_server *s, int64_t linger_us)
+{
+	s->limits.linger_us = linger_us;
+}
+
 void http_server_drain(struct http_server *s, loop_fn done, void *arg)
 {
 	struct http_listener *li;

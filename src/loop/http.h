@@ -66,6 +66,8 @@ void http_server_listen(struct http_server *s, int fd);
  * connection is gone (from the loop, also when there is none).
  */
 void http_server_drain(struct http_server *s, loop_fn done, void *arg);
+/* The limit linger_us anew: for a drain after which nobody else serves. */
+void http_server_set_linger(struct http_server *s, int64_t linger_us);
 /* Cuts every connection, answers just given being sent as far as that takes no
  * waiting; requests not yet answered become inert. */
 void http_server_free(struct http_server *s);

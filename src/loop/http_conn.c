@@ -431,11 +431,11 @@ void http_conn_expire(struct http_conn *c)
 	struct http_server *s = c->server;
 
 	switch (c->state) {
-	case HTTP_CONN_FRESH: s->counts.timeouts++; /* fall through */
-	case HTTP_CONN_IDLE:
-		c->end = HTTP_END_LINGER;
-		http_conn_settle(c);
-		break;
+	case HTTP_CONN_FRESH:
+		s->counts.timeouts++; /* fall through */
+	/* Nothing is on its way to this client, and what came from it in
+	 * this turn of the loop was read before any timer. */
+	case HTTP_CONN_IDLE: http_conn_free(c); break;
 	case HTTP_CONN_HEADER:
 	case HTTP_CONN_BODY:
 		s->counts.timeouts++;
