@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,11 +15,13 @@
 #include "base/mem.h"
 #include "base/title.h"
 #include "master/daemonize.h"
+#include "master/dirs.h"
 #include "master/internal.h"
 #include "master/listen.h"
 #include "master/master.h"
 #include "master/node.h"
 #include "master/notify.h"
+#include "master/order.h"
 #include "master/pidfile.h"
 #include "master/pool.h"
 #include "master/reap.h"
@@ -31,46 +32,6 @@
 #include "master/upgrade.h"
 
 static struct loop_timer *watchdog;
-
-/* mkdir -p; the last one belongs to `uid`. */
-static int master_make_dir(
-	const char *path, uid_t uid, gid_t gid, struct err *err)
-{
-	char *copy = xstrdup(path), *p;
-	struct stat st;
-	int rc = 0;
-
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		goto out;
-	for (p = copy + 1; rc == 0 && *p != '\0'; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(copy, 0755) == -1 && errno != EEXIST)
-			rc = err_errno(err, "cannot make directory %s", copy);
-		*p = '/';
-	}
-	if (rc == 0 && mkdir(path, 0755) == -1 && errno != EEXIST)
-		rc = err_errno(err, "cannot make directory %s", path);
-	if (rc == 0 && geteuid() == 0 && uid != (uid_t)-1 &&
-		chown(path, uid, gid) == -1)
-		rc = err_errno(err, "owner of %s", path);
-out:
-	free(copy);
-	return rc;
-}
-
-static int master_make_dirs(struct err *err)
-{
-	const struct conf *c = node.conf;
-
-	if (master_make_dir(c->run_dir, (uid_t)-1, (gid_t)-1, err) != 0)
-		return -1;
-	if (c->log_dir != NULL &&
-		master_make_dir(c->log_dir, c->uid, c->gid, err) != 0)
-		return -1;
-	return 0;
-}
 
 /* Each child costs a channel, a pidfd and up to two pipes. */
 static void master_raise_nofile(void)
@@ -156,7 +117,7 @@ static int master_set_up(int *ret_exit, struct err *err)
 	node.loop = loop_new();
 	if (node.null_fd == -1 || node.loop == NULL)
 		return err_errno(err, "cannot begin");
-	if (master_make_dirs(err) != 0)
+	if (dirs_make(node.conf, err) != 0)
 		return -1;
 	if (upgraded ? upgrade_adopt(err) != 0
 		     : board_open(&node.board, err) != 0)
@@ -230,7 +191,8 @@ int master_run(const struct master_params *params, struct conf *conf)
 	if (upgraded) {
 		struct buf report = BUF_INIT;
 
-		(void)reload_request(RELOAD_ROLES, &report);
+		if (reload_request(RELOAD_ROLES, &report) != 0)
+			order_on_upgrade(buf_str(&report));
 		buf_done(&report);
 	}
 	node_reconcile();

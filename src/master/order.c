@@ -85,9 +85,9 @@ static void order_reload(struct order *c)
 {
 	struct buf report = BUF_INIT;
 
-	/* The verdict reaches all who wait, this one among them. */
-	(void)c;
-	(void)reload_request(RELOAD_CHANGED, &report);
+	/* Once begun, the verdict reaches all who wait, this one too. */
+	if (reload_request(RELOAD_CHANGED, &report) != 0)
+		order_answer(c, false, buf_str(&report));
 	buf_done(&report);
 }
 

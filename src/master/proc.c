@@ -22,8 +22,11 @@
 #include "master/spawn.h"
 #include "master/stream.h"
 
-/* A process that was never ready has nothing to finish. */
+/* A worker of ours that was never ready has nothing to finish; a program may
+ * be a database that recovers. */
 #define PROC_GRACE_UNREADY_US (5 * US_PER_S)
+/* So that not all programs of a pool are replaced at once. */
+#define PROC_AGE_JITTER_PCT 10
 
 static void proc_on_timer(void *arg);
 
@@ -211,11 +214,31 @@ void proc_said_ready(struct proc *pr)
 	proc_set_ready(pr);
 }
 
+/* Role workers mind their age themselves, programs don't. */
+static void proc_set_age_timer(struct proc *pr)
+{
+	int64_t age = pr->pool->conf->max_age_us;
+
+	if (pr->pool->role == NULL && age > 0)
+		loop_timer_start(pr->timer,
+			age - clock_jitter(age * PROC_AGE_JITTER_PCT / 100));
+}
+
+static void proc_on_old(struct proc *pr)
+{
+	log_info("%s.%d[%d] has reached max_age, replacing it", pr->pool->name,
+		pr->slot->index, (int)pr->pid);
+	pr->retiring = true;
+	snprintf(pr->why, sizeof(pr->why), "max_age");
+	pool_reconcile(pr->pool);
+}
+
 void proc_set_ready(struct proc *pr)
 {
 	pr->ready_at_us = clock_now();
 	loop_timer_stop(pr->timer);
 	proc_set_state(pr, BOARD_READY);
+	proc_set_age_timer(pr);
 	if (pr->pool == node.logger)
 		stream_restart();
 	pool_reconcile(pr->pool);
@@ -348,6 +371,7 @@ void proc_resume(struct proc *pr)
 	proc_watch(pr);
 	if (pr->state == BOARD_READY) {
 		pr->ready_at_us = clock_now();
+		proc_set_age_timer(pr);
 	} else if (pr->state == BOARD_DRAINING) {
 		pr->wished = true;
 		loop_timer_start(pr->timer, c->stop_timeout_us);
@@ -398,7 +422,8 @@ void proc_drain(struct proc *pr, const char *why)
 
 	if (pr->state == BOARD_DRAINING)
 		return;
-	if (pr->state == BOARD_STARTING && grace > PROC_GRACE_UNREADY_US)
+	if (pr->state == BOARD_STARTING && pr->pool->role != NULL &&
+		grace > PROC_GRACE_UNREADY_US)
 		grace = PROC_GRACE_UNREADY_US;
 	pr->wished = !pr->doomed;
 	proc_set_why(pr, why);
@@ -453,7 +478,10 @@ static void proc_on_timer(void *arg)
 	const struct conf_pool *c = pr->pool->conf;
 	int64_t age = clock_now() - pr->started_at_us;
 
-	if (pr->state == BOARD_READY)
+	if (pr->state == BOARD_READY && pr->pool->role == NULL &&
+		c->max_age_us > 0)
+		proc_on_old(pr);
+	else if (pr->state == BOARD_READY)
 		hang_on_timer(pr);
 	else if (pr->state == BOARD_DRAINING)
 		proc_on_late_stop(pr);

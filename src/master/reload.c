@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/order.h"
+#include "master/dirs.h"
 #include "master/internal.h"
 #include "master/listen.h"
 #include "master/notify.h"
@@ -96,20 +97,33 @@ static void reload_publish(const char *error)
 	node_publish();
 }
 
+static void reload_notify_failure(const char *error)
+{
+	notify_send("READY=1\nSTATUS=running; the last reload failed: %.200s",
+		error);
+}
+
 /* Tell everybody who may want to know how it ended. */
 static void reload_tell(const char *error)
 {
 	reload_publish(error);
 	if (error != NULL) {
 		log_error("reload failed, nothing has changed: %s", error);
-		notify_send("READY=1\nSTATUS=running; the last reload failed: "
-			    "%.200s",
-			error);
+		reload_notify_failure(error);
 	} else {
 		notify_send("READY=1\nSTATUS=running");
 	}
 	order_on_reload(error);
 	order_on_upgrade(error);
+}
+
+/* The file is wrong: that is the answer to who asked now, and no verdict on a
+ * reload that is under way. */
+static void reload_refuse(const char *error)
+{
+	reload_publish(error);
+	if (node.reload == NULL)
+		reload_notify_failure(error);
 }
 
 /* Does an unfinished reload already go where this one wants to go? */
@@ -170,8 +184,12 @@ static bool reload_is_rolled(const struct pool *p, const struct conf_pool *cp,
  * rolls back. */
 static int reload_apply(struct reload *r, struct err *err)
 {
+	const struct conf_pool *governor = internal_governor(r->conf);
 	size_t i;
 
+	if (dirs_make(r->conf, err) != 0 ||
+		listen_open(governor, LISTEN_NOW, err) != 0)
+		return -1;
 	for (i = 0; i < r->conf->pool_count; i++) {
 		const struct conf_pool *cp = &r->conf->pools[i];
 		struct pool *p = node_pool(cp->name);
@@ -188,7 +206,7 @@ static int reload_apply(struct reload *r, struct err *err)
 		}
 	}
 	if (r->scope == RELOAD_ROLES)
-		reload_roll_pool(r, node.governor, internal_governor(r->conf));
+		reload_roll_pool(r, node.governor, governor);
 	return 0;
 }
 
@@ -238,7 +256,7 @@ int reload_request(enum reload_scope scope, struct buf *report)
 	if (c == NULL || reload_check(c, report) != 0) {
 		conf_free(c);
 		reload_log(LOG_LEVEL_ERROR, buf_str(report));
-		reload_tell(buf_str(report));
+		reload_refuse(buf_str(report));
 		return -1;
 	}
 	reload_log(LOG_LEVEL_WARN, buf_str(report));
@@ -382,6 +400,7 @@ static void reload_give_back(struct pool *p)
 static void reload_take(struct reload *r)
 {
 	struct pool *p;
+	struct err err;
 
 	TAILQ_FOREACH(p, &node.pools, entry) {
 		const struct conf_pool *cp = conf_pool_find(r->conf, p->name);
@@ -398,6 +417,8 @@ static void reload_take(struct reload *r)
 	node_retire_conf(node.conf);
 	node.conf = r->conf;
 	node.generation = r->generation;
+	if (internal_guard(node.conf, &err) != 0)
+		log_error("%s", err.text);
 }
 
 /* The end of the one under way: error NULL is the commit. */
