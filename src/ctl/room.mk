@@ -30,3 +30,8 @@ src_reevectl_SOURCES += src/ctl/top.h
 
 completionsdir = $(datarootdir)/bash-completion/completions
 dist_completions_DATA = etc/bash-completion/reevectl
+
+check_PROGRAMS += t/unit/table.t
+t_unit_table_t_SOURCES = t/unit/table.c t/tap.c t/tap.h
+t_unit_table_t_SOURCES += src/ctl/screen.c src/ctl/table.c src/ctl/tail.c
+t_unit_table_t_LDADD = $(UNIT_LDADD)

@@ -104,26 +104,39 @@ void status_summary(const json_t *doc, const struct screen *s, struct buf *out)
 	buf_putc(out, '\n');
 }
 
+static void status_pool(struct table *t, const json_t *pool)
+{
+	const char *state = status_text(pool, "state");
+
+	table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "name"));
+	table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "kind"));
+	table_cell(t, screen_state(state), "%s", state);
+	table_cell(t, SCREEN_PLAIN, "%.0f/%.0f", status_number(pool, "ready"),
+		status_number(pool, "desired"));
+	table_cell(t, SCREEN_PLAIN, "%.0f", status_number(pool, "generation"));
+	table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "source"));
+	table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "listen"));
+}
+
+/* The operator's pools first, then those of the daemon itself. */
+static bool status_is_of(const json_t *pool, int pass)
+{
+	return json_is_true(json_object_get(pool, "internal")) == (pass == 1);
+}
+
 struct table *status_pools(const json_t *doc)
 {
 	struct table *t = table_new(STATUS_COLUMNS(status_pool_columns));
 	const json_t *pool;
 	size_t i;
+	int pass;
 
-	json_array_foreach(json_object_get(doc, "pools"), i, pool)
-	{
-		const char *state = status_text(pool, "state");
-
-		table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "name"));
-		table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "kind"));
-		table_cell(t, screen_state(state), "%s", state);
-		table_cell(t, SCREEN_PLAIN, "%.0f/%.0f",
-			status_number(pool, "ready"),
-			status_number(pool, "desired"));
-		table_cell(t, SCREEN_PLAIN, "%.0f",
-			status_number(pool, "generation"));
-		table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "source"));
-		table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "listen"));
+	for (pass = 0; pass < 2; pass++) {
+		json_array_foreach(json_object_get(doc, "pools"), i, pool)
+		{
+			if (status_is_of(pool, pass))
+				status_pool(t, pool);
+		}
 	}
 	return t;
 }
@@ -174,6 +187,8 @@ static void status_why(struct table *t, const json_t *worker)
 	const char *why = status_text(worker, "why");
 	const char *last = status_text(worker, "last_exit");
 
+	if (*last != '\0' && strstr(why, last) != NULL)
+		last = "";
 	if (*why != '\0' && *last != '\0')
 		table_cell(t, SCREEN_PLAIN, "%s (last exit: %s)", why, last);
 	else if (*last != '\0')
@@ -223,16 +238,31 @@ static void status_worker(struct table *t, const json_t *pool,
 	status_why(t, worker);
 }
 
+static void status_pool_workers(
+	struct table *t, const json_t *pool, const struct status_extra *x)
+{
+	const json_t *worker;
+	size_t i;
+
+	json_array_foreach(json_object_get(pool, "workers"), i, worker)
+	{
+		status_worker(t, pool, worker, x);
+	}
+}
+
 struct table *status_workers(const json_t *doc, const struct status_extra *x)
 {
 	struct table *t = table_new(STATUS_COLUMNS(status_worker_columns));
-	const json_t *pool, *worker;
-	size_t i, j;
+	const json_t *pool;
+	size_t i;
+	int pass;
 
-	json_array_foreach(json_object_get(doc, "pools"), i, pool)
-	{
-		json_array_foreach(json_object_get(pool, "workers"), j, worker)
-			status_worker(t, pool, worker, x);
+	for (pass = 0; pass < 2; pass++) {
+		json_array_foreach(json_object_get(doc, "pools"), i, pool)
+		{
+			if (status_is_of(pool, pass))
+				status_pool_workers(t, pool, x);
+		}
 	}
 	return t;
 }
