@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/title.h"
+#include "master/cgroup.h"
 #include "master/daemonize.h"
 #include "master/dirs.h"
 #include "master/internal.h"
@@ -131,6 +132,7 @@ static int master_set_up(int *ret_exit, struct err *err)
 	notify_init();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	master_raise_nofile();
+	cgroup_init();
 	signal(SIGPIPE, SIG_IGN);
 	signals_start(node.loop);
 	if (master_open_sockets(err) != 0 || master_make_pools(err) != 0)
@@ -147,6 +149,7 @@ static void master_clean_up(void)
 	while ((p = TAILQ_FIRST(&node.pools)) != NULL)
 		pool_free(p);
 	stream_done();
+	cgroup_sweep();
 	listen_done();
 	signals_stop();
 	loop_timer_free(watchdog);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "board/msg.h"
+#include "master/cgroup.h"
 #include "master/check.h"
 #include "master/order.h"
 #include "master/hang.h"
@@ -526,6 +527,8 @@ void proc_on_exit(struct proc *pr, int status)
 	order_on_exit(pr);
 	pool_on_exit(pr, status, text);
 	is_program = p->role == NULL;
+	if (is_program)
+		cgroup_kill(pr->token);
 	proc_free(pr);
 	if (is_program)
 		orphan_sweep();

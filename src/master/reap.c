@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "master/cgroup.h"
 #include "master/helper.h"
 #include "master/node.h"
 #include "master/orphan.h"
@@ -32,6 +33,7 @@ static bool reap_dead(void)
 	} else if (!helper_on_exit(si.si_pid, status)) {
 		log_debug("reaped %d, a stranger", (int)si.si_pid);
 		orphan_sweep();
+		cgroup_sweep();
 		node_poke();
 	}
 	return true;

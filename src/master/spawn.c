@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "master/cgroup.h"
 #include "master/env.h"
 #include "master/notify.h"
 #include "master/spawn.h"
@@ -247,6 +248,8 @@ static void spawn_program(const struct spawn *sp, pid_t master)
 	char **env;
 
 	spawn_place_listeners(sp);
+	if (cgroup_enter(sp->token) == -1)
+		dprintf(2, "reeve: control group: %s\n", strerror(errno));
 	spawn_settle(c, sp->index);
 	spawn_set_user(c);
 	spawn_tie_to_master(master);
