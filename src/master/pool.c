@@ -240,18 +240,20 @@ static bool pool_needs(const struct pool *p, const char *name)
 }
 
 /* Stopping goes the other way round: first those that came after it, then it;
- * the governor after all the others, the logger last. */
+ * the governor after all the others.  The logger is ended by shutdown_step,
+ * when it has been given the last words of all. */
 static bool pool_may_stop(const struct pool *p)
 {
 	const struct pool *q;
 
+	if (p == node.logger)
+		return false;
 	if (node.phase == NODE_STOPPING_FAST)
 		return true;
 	TAILQ_FOREACH(q, &node.pools, entry) {
 		if (q == p || pool_is_empty(q))
 			continue;
-		if (p == node.logger ||
-			(p == node.governor && q != node.logger))
+		if (p == node.governor && q != node.logger)
 			return false;
 		if (!q->is_internal && !p->is_internal &&
 			pool_needs(q, p->name) &&

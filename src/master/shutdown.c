@@ -79,7 +79,11 @@ void shutdown_step(void)
 		loop_stop(node.loop);
 		return;
 	}
-	if (shutdown_is_logger_left() && stream_is_flushed())
-		TAILQ_FOREACH(pr, &node.procs, in_node)
-			proc_drain(pr, "shutting down");
+	if (!shutdown_is_logger_left() || !stream_is_handed_on())
+		return;
+	TAILQ_FOREACH(pr, &node.procs, in_node) {
+		proc_drain(pr, "shutting down");
+		if (node.phase == NODE_STOPPING_FAST && !pr->killed)
+			loop_timer_start(pr->timer, SHUTDOWN_FAST_US);
+	}
 }

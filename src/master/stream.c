@@ -17,8 +17,10 @@
 /* Ends of dead children that no logger has read to the end; beyond this the
  * oldest is given up. */
 #define STREAM_LEFT_MAX 256
-/* How often the ends that a logger has are looked at, while there are any. */
-#define STREAM_LOOK_US (20 * US_PER_MS)
+/* When the ends that a logger has are looked at, while there are any.  Doubles,
+ * since what a program left running may keep one open for ever. */
+#define STREAM_LOOK_US     (20 * US_PER_MS)
+#define STREAM_LOOK_MAX_US (20 * 60 * (int64_t)US_PER_S)
 
 struct stream_left {
 	TAILQ_ENTRY(stream_left) entry;
@@ -31,6 +33,7 @@ static TAILQ_HEAD(stream_left_list, stream_left) left = TAILQ_HEAD_INITIALIZER(
 	left);
 static int left_count;
 static struct loop_timer *look;
+static int64_t look_us;
 
 int stream_open(const struct pool *p, int ret_read[2], int ret_output[2],
 	int *ret_count, struct err *err)
@@ -116,33 +119,38 @@ static void stream_on_look(void *arg)
 		if (s->sent && stream_is_at_end(s->fd))
 			stream_forget(s);
 	}
-	if (!TAILQ_EMPTY(&left) && stream_logger() != NULL)
-		loop_timer_start(look, STREAM_LOOK_US);
-	if (TAILQ_EMPTY(&left))
-		node_poke();
+	if (TAILQ_EMPTY(&left) || stream_logger() == NULL)
+		return;
+	look_us *= 2;
+	if (look_us > STREAM_LOOK_MAX_US)
+		look_us = STREAM_LOOK_MAX_US;
+	loop_timer_start(look, look_us);
 }
 
 static void stream_look_later(void)
 {
 	if (look == NULL)
 		look = loop_timer_new(node.loop, stream_on_look, NULL);
-	if (!loop_timer_is_set(look))
-		loop_timer_start(look, STREAM_LOOK_US);
+	look_us = STREAM_LOOK_US;
+	loop_timer_start(look, look_us);
 }
 
 static bool stream_pump_left(struct proc *logger)
 {
 	struct stream_left *s;
+	bool some = false;
 
 	TAILQ_FOREACH(s, &left, entry) {
 		if (s->sent)
 			continue;
 		if (!stream_send(logger, &s->m, s->fd))
 			return false;
-		s->sent = true;
+		s->sent = some = true;
 	}
-	if (!TAILQ_EMPTY(&left))
+	if (some) {
 		stream_look_later();
+		node_poke();
+	}
 	return true;
 }
 
@@ -177,6 +185,23 @@ void stream_restart(void)
 	stream_pump();
 }
 
+/* Best one that the logger has, for then only its death would lose it. */
+static void stream_give_up(void)
+{
+	struct stream_left *s;
+
+	TAILQ_FOREACH(s, &left, entry)
+		if (s->sent)
+			break;
+	if (s == NULL) {
+		s = TAILQ_FIRST(&left);
+		log_warn("the last output of %s[%s] is given up: no logger "
+			 "for too long",
+			s->m.name, s->m.text);
+	}
+	stream_forget(s);
+}
+
 static void stream_leave(const struct proc *pr, int which)
 {
 	struct stream_left *s = xcalloc(1, sizeof(*s));
@@ -185,13 +210,11 @@ static void stream_leave(const struct proc *pr, int which)
 	s->fd = pr->streams[which];
 	s->sent = which < pr->streamed && stream_logger() != NULL;
 	TAILQ_INSERT_TAIL(&left, s, entry);
-	if (++left_count <= STREAM_LEFT_MAX)
-		return;
-	s = TAILQ_FIRST(&left);
-	log_warn("the last output of %s[%s] is given up: no logger for too "
-		 "long",
-		s->m.name, s->m.text);
-	stream_forget(s);
+	left_count++;
+	if (s->sent)
+		stream_look_later();
+	if (left_count > STREAM_LEFT_MAX)
+		stream_give_up();
 }
 
 void stream_close(struct proc *pr)
@@ -218,9 +241,16 @@ void stream_done(void)
 	look = NULL;
 }
 
-bool stream_is_flushed(void)
+bool stream_is_handed_on(void)
 {
-	return TAILQ_EMPTY(&left) || stream_logger() == NULL;
+	struct stream_left *s;
+
+	if (stream_logger() == NULL)
+		return true;
+	TAILQ_FOREACH(s, &left, entry)
+		if (!s->sent)
+			return false;
+	return true;
 }
 
 void stream_reopen(void)

@@ -23,8 +23,9 @@ void stream_restart(void);
 void stream_close(struct proc *pr);
 /* The daemon ends. */
 void stream_done(void);
-/* The dead's streams are read to their end, or there is nobody to do it. */
-bool stream_is_flushed(void);
+/* The logger, which reads all it has before it ends, has the streams of all
+ * that are dead; or there is no logger. */
+bool stream_is_handed_on(void);
 /* Tell the logger to open its files anew. */
 void stream_reopen(void);
 

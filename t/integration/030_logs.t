@@ -189,7 +189,8 @@ YAML
 	$r->finish;
 };
 
-subtest 'what is printed on the way out is written' => sub {
+subtest "what is printed on the way out is written, on SIG$_" => sub {
+	my $signal = $_;
 	my $r = Reeve->new(name => 'goodbye');
 	$r->write_config(<<'YAML');
 processes:
@@ -201,10 +202,13 @@ processes:
 YAML
 	$r->start or return;
 	wait_until { (() = $r->pool_log('polite') =~ / up$/mg) == 5 } 10, 'up';
-	$r->finish;
+	$r->remember;
+	$r->signal($signal);
+	is($r->wait_exit, 0, 'the daemon ends');
 	my $count = () = $r->pool_log('polite') =~ / out bye \d$/mg;
-	is($count, 45, 'every word of it');
-};
+	is($count, 45, 'every word is there');
+	is(join(' ', $r->strays), '', 'and no child left');
+} for qw(TERM INT);
 
 subtest 'without log_dir everything goes to standard error' => sub {
 	my $r = Reeve->new(name => 'stderr', log_dir => undef);
