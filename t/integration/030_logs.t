@@ -70,7 +70,7 @@ sub verdict
 	my ($text, %seen, %total, @odd, @missing) = ('');
 	spew("$r->{dir}/stop", '');
 	wait_until {
-		$text = join '', map { slurp($_) } sorted_logs($glob);
+		$text = join '', map { slurp($_) // "" } sorted_logs($glob);
 		(() = $text =~ / out total=\d+$/mg) == $count;
 	} 30, 'all programs say how much they printed';
 
@@ -217,7 +217,7 @@ processes:
   talk: { kind: program, command: [sh, -c, "echo hello; exec sleep 1000"], ready: { after: 10ms } }
 YAML
 	$r->start or return;
-	ok(wait_until(sub { slurp("$r->{dir}/stderr.log") =~
+	ok(wait_until(sub { (slurp("$r->{dir}/stderr.log") // "") =~
 		/^$TIME talk\.0\[\d+\] out hello$/m }, 10),
 		'stamped as in a file') or diag($r->log);
 	$r->finish;
@@ -287,7 +287,7 @@ subtest 'a full disk stops no program, and what is lost is counted' => sub {
 		ok(wait_until(sub { progress($r) > $before }, 10),
 			'the program goes on');
 		unlink "$disk/filler";
-		ok(wait_until(sub { slurp("$disk/load.log") =~ /lines lost/ }, 15),
+		ok(wait_until(sub { (slurp("$disk/load.log") // "") =~ /lines lost/ }, 15),
 			'writing goes on as soon as it can');
 		my ($missing, $odd) = verdict($r, "$disk/load.log", 1);
 		my $told = 0;
