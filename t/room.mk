@@ -8,6 +8,8 @@ ROOMS = \
 	src/api/libapi.a \
 	src/logger/liblogger.a \
 	src/worker/libworker.a \
+	src/task/libtask.a \
+	src/link/liblink.a \
 	src/board/libboard.a \
 	src/conf/libconf.a \
 	src/loop/libloop.a \

@@ -3,7 +3,7 @@
 
 #include "api/route.h"
 #include "base/buf.h"
-#include "base/json.h"
+#include "base/jsonw.h"
 #include "board/board.h"
 #include "board/report.h"
 #include "loop/http.h"
@@ -140,22 +140,22 @@ static void route_status(const struct board *b, struct http_request *req)
 static void route_index(const struct board *b, struct http_request *req)
 {
 	struct buf out = BUF_INIT;
-	struct json j;
+	struct jsonw j;
 	size_t i;
 
 	(void)b;
-	json_init(&j, &out);
-	json_object(&j, NULL);
-	json_array(&j, "routes");
+	jsonw_init(&j, &out);
+	jsonw_object(&j, NULL);
+	jsonw_array(&j, "routes");
 	for (i = 0; i < ROUTE_COUNT; i++) {
-		json_object(&j, NULL);
-		json_str(&j, "method", route_methods[routes[i].method]);
-		json_str(&j, "path", routes[i].path);
-		json_str(&j, "help", routes[i].help);
-		json_end_object(&j);
+		jsonw_object(&j, NULL);
+		jsonw_str(&j, "method", route_methods[routes[i].method]);
+		jsonw_str(&j, "path", routes[i].path);
+		jsonw_str(&j, "help", routes[i].help);
+		jsonw_end_object(&j);
 	}
-	json_end_array(&j);
-	json_end_object(&j);
+	jsonw_end_array(&j);
+	jsonw_end_object(&j);
 	buf_putc(&out, '\n');
 	route_reply(req, ROUTE_JSON, &out);
 }

@@ -3,15 +3,15 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/jsonw.h"
 #include "board/procfs.h"
 #include "board/report.h"
 #include "board/view.h"
 
 /* An empty field of the board is "nothing to say". */
-static void report_text(struct json *j, const char *key, const char *text)
+static void report_text(struct jsonw *j, const char *key, const char *text)
 {
-	json_str(j, key, text[0] == '\0' ? NULL : text);
+	jsonw_str(j, key, text[0] == '\0' ? NULL : text);
 }
 
 static double report_seconds(int64_t us)
@@ -19,21 +19,21 @@ static double report_seconds(int64_t us)
 	return us < 0 ? 0 : (double)us / US_PER_S;
 }
 
-static void report_cpus(struct json *j, const struct board_slot *s)
+static void report_cpus(struct jsonw *j, const struct board_slot *s)
 {
 	int i;
 
-	json_array(j, "cpus");
+	jsonw_array(j, "cpus");
 	for (i = 0; i < BOARD_CPU_WORDS * 64; i++) {
 		if (s->cpus[i / 64] >> (i % 64) & 1)
-			json_int(j, NULL, i);
+			jsonw_int(j, NULL, i);
 	}
-	json_end_array(j);
+	jsonw_end_array(j);
 }
 
 /* Idle is well however long it lasts; busy counts since it began. */
 static void report_heartbeat(
-	struct json *j, const struct board_live *live, int64_t now)
+	struct jsonw *j, const struct board_live *live, int64_t now)
 {
 	uint32_t pulse =
 		atomic_load_explicit(&live->pulse, memory_order_acquire);
@@ -41,52 +41,52 @@ static void report_heartbeat(
 		atomic_load_explicit(&live->pulse_at_us, memory_order_relaxed);
 
 	if (pulse == BOARD_PULSE_BUSY && at > 0)
-		json_int(j, "heartbeat_age_ms",
+		jsonw_int(j, "heartbeat_age_ms",
 			now > at ? (now - at) / US_PER_MS : 0);
 	else if (pulse == BOARD_PULSE_IDLE)
-		json_int(j, "heartbeat_age_ms", 0);
+		jsonw_int(j, "heartbeat_age_ms", 0);
 	else
-		json_null(j, "heartbeat_age_ms");
+		jsonw_null(j, "heartbeat_age_ms");
 }
 
 static void report_memory(
-	struct json *j, int32_t pid, enum report_detail detail)
+	struct jsonw *j, int32_t pid, enum report_detail detail)
 {
 	int64_t pss = -1, rss = -1;
 
 	if (pid > 0 && detail == REPORT_MEMORY)
 		pss = procfs_pss_kb(pid);
 	if (pss >= 0) {
-		json_int(j, "pss_kb", pss);
+		jsonw_int(j, "pss_kb", pss);
 		return;
 	}
-	json_null(j, "pss_kb");
+	jsonw_null(j, "pss_kb");
 	if (pid > 0 && detail == REPORT_MEMORY)
 		rss = procfs_rss_kb(pid);
 	if (rss >= 0)
-		json_int(j, "rss_kb", rss);
+		jsonw_int(j, "rss_kb", rss);
 }
 
-static void report_counts(
-	struct json *j, const struct board_live *live, int32_t pid, int64_t now)
+static void report_counts(struct jsonw *j, const struct board_live *live,
+	int32_t pid, int64_t now)
 {
 	if (pid > 0)
 		report_heartbeat(j, live, now);
 	else
-		json_null(j, "heartbeat_age_ms");
-	json_int(j, "tasks",
+		jsonw_null(j, "heartbeat_age_ms");
+	jsonw_int(j, "tasks",
 		(int64_t)atomic_load_explicit(
 			&live->tasks, memory_order_relaxed));
-	json_int(j, "failed",
+	jsonw_int(j, "failed",
 		(int64_t)atomic_load_explicit(
 			&live->failed, memory_order_relaxed));
-	json_int(j, "in_flight",
+	jsonw_int(j, "in_flight",
 		atomic_load_explicit(&live->in_flight, memory_order_relaxed));
-	json_int(j, "connections",
+	jsonw_int(j, "connections",
 		atomic_load_explicit(&live->connections, memory_order_relaxed));
 }
 
-static void report_worker(struct json *j, const struct board *b, int slot,
+static void report_worker(struct jsonw *j, const struct board *b, int slot,
 	enum report_detail detail, int64_t now)
 {
 	struct board_slot s;
@@ -94,105 +94,105 @@ static void report_worker(struct json *j, const struct board *b, int slot,
 	(void)board_read_slot(b, slot, &s);
 	if (s.state == BOARD_EMPTY || s.state >= BOARD_STATE_COUNT)
 		return;
-	json_object(j, NULL);
-	json_int(j, "slot", s.index);
+	jsonw_object(j, NULL);
+	jsonw_int(j, "slot", s.index);
 	if (s.pid > 0)
-		json_int(j, "pid", s.pid);
+		jsonw_int(j, "pid", s.pid);
 	else
-		json_null(j, "pid");
-	json_str(j, "state", board_state_names[s.state]);
-	json_int(j, "generation", s.generation);
+		jsonw_null(j, "pid");
+	jsonw_str(j, "state", board_state_names[s.state]);
+	jsonw_int(j, "generation", s.generation);
 	report_cpus(j, &s);
-	json_num(j, "since_s", report_seconds(now - s.since_us));
-	json_int(j, "restarts", (int64_t)s.restarts);
+	jsonw_num(j, "since_s", report_seconds(now - s.since_us));
+	jsonw_int(j, "restarts", (int64_t)s.restarts);
 	report_counts(j, &b->map->live[slot], s.pid, now);
 	report_memory(j, s.pid, detail);
 	report_text(j, "why", s.why);
 	report_text(j, "last_exit", s.last_exit);
-	json_end_object(j);
+	jsonw_end_object(j);
 }
 
-static void report_limit(struct json *j, const char *key, int64_t value)
+static void report_limit(struct jsonw *j, const char *key, int64_t value)
 {
 	if (value > 0)
-		json_int(j, key, value);
+		jsonw_int(j, key, value);
 	else
-		json_null(j, key);
+		jsonw_null(j, key);
 }
 
-static void report_pool_fields(struct json *j, const struct board_pool *p)
+static void report_pool_fields(struct jsonw *j, const struct board_pool *p)
 {
-	json_str(j, "name", p->name);
-	json_str(j, "kind", p->kind);
-	json_str(j, "state", board_pool_state_names[p->state]);
-	json_int(j, "desired", p->desired);
-	json_int(j, "ready", p->ready);
+	jsonw_str(j, "name", p->name);
+	jsonw_str(j, "kind", p->kind);
+	jsonw_str(j, "state", board_pool_state_names[p->state]);
+	jsonw_int(j, "desired", p->desired);
+	jsonw_int(j, "ready", p->ready);
 	report_text(j, "source", p->source);
-	json_int(j, "generation", p->generation);
-	json_bool(j, "internal", p->is_internal != 0);
+	jsonw_int(j, "generation", p->generation);
+	jsonw_bool(j, "internal", p->is_internal != 0);
 	report_text(j, "log", p->log_path);
 	report_text(j, "listen", p->listen);
-	json_object(j, "memory");
+	jsonw_object(j, "memory");
 	report_limit(j, "soft", p->memory_soft);
 	report_limit(j, "hard", p->memory_hard);
-	json_end_object(j);
+	jsonw_end_object(j);
 }
 
-static void report_pool(struct json *j, const struct view *v, int pool,
+static void report_pool(struct jsonw *j, const struct view *v, int pool,
 	const struct board_pool *p, enum report_detail detail, int64_t now)
 {
 	const struct view_entry *e;
 	size_t count;
 
-	json_object(j, NULL);
+	jsonw_object(j, NULL);
 	report_pool_fields(j, p);
-	json_array(j, "workers");
+	jsonw_array(j, "workers");
 	for (e = view_entries(v, pool, &count); count > 0; count--, e++)
 		report_worker(j, v->board, e->slot, detail, now);
-	json_end_array(j);
-	json_end_object(j);
+	jsonw_end_array(j);
+	jsonw_end_object(j);
 }
 
-static void report_reload(struct json *j, const struct board_header *h)
+static void report_reload(struct jsonw *j, const struct board_header *h)
 {
 	char iso[CLOCK_ISO_MAX];
 
-	json_object(j, "last_reload");
+	jsonw_object(j, "last_reload");
 	if (h->reload_at_wall == 0) {
-		json_null(j, "ok");
-		json_null(j, "at");
-		json_null(j, "error");
+		jsonw_null(j, "ok");
+		jsonw_null(j, "at");
+		jsonw_null(j, "error");
 	} else {
-		json_bool(j, "ok", h->reload_ok != 0);
-		json_str(j, "at", clock_iso(h->reload_at_wall, iso));
+		jsonw_bool(j, "ok", h->reload_ok != 0);
+		jsonw_str(j, "at", clock_iso(h->reload_at_wall, iso));
 		if (h->reload_ok != 0)
-			json_null(j, "error");
+			jsonw_null(j, "error");
 		else
 			report_text(j, "error", h->reload_error);
 	}
-	json_end_object(j);
+	jsonw_end_object(j);
 }
 
-static void report_header(struct json *j, const struct board *b, int64_t now)
+static void report_header(struct jsonw *j, const struct board *b, int64_t now)
 {
 	struct board_header h;
 	char iso[CLOCK_ISO_MAX];
 
 	(void)board_read_header(b, &h);
-	json_str(j, "node", h.node);
-	json_str(j, "version", h.software);
-	json_int(j, "pid", h.pid);
-	json_num(j, "uptime_s", report_seconds(now - h.started_us));
-	json_str(j, "started_at", clock_iso(h.started_wall, iso));
-	json_int(j, "generation", h.generation);
-	json_str(j, "state",
+	jsonw_str(j, "node", h.node);
+	jsonw_str(j, "version", h.software);
+	jsonw_int(j, "pid", h.pid);
+	jsonw_num(j, "uptime_s", report_seconds(now - h.started_us));
+	jsonw_str(j, "started_at", clock_iso(h.started_wall, iso));
+	jsonw_int(j, "generation", h.generation);
+	jsonw_str(j, "state",
 		h.state < BOARD_NODE_STATE_COUNT
 			? board_node_state_names[h.state]
 			: "unknown");
 	report_text(j, "config", h.config);
-	json_int(j, "reloads", (int64_t)h.reloads);
-	json_int(j, "reloads_failed", (int64_t)h.reloads_failed);
-	json_int(j, "upgrades", (int64_t)h.upgrades);
+	jsonw_int(j, "reloads", (int64_t)h.reloads);
+	jsonw_int(j, "reloads_failed", (int64_t)h.reloads_failed);
+	jsonw_int(j, "upgrades", (int64_t)h.upgrades);
 	report_reload(j, &h);
 }
 
@@ -202,7 +202,7 @@ int report_status(const struct board *b, const char *pool,
 	int64_t now = clock_now();
 	struct board_pool p;
 	bool found = pool == NULL;
-	struct json j;
+	struct jsonw j;
 	struct view v;
 	int i;
 
@@ -213,17 +213,17 @@ int report_status(const struct board *b, const char *pool,
 		view_done(&v);
 		return -1;
 	}
-	json_init(&j, out);
-	json_object(&j, NULL);
+	jsonw_init(&j, out);
+	jsonw_object(&j, NULL);
 	report_header(&j, b, now);
-	json_array(&j, "pools");
+	jsonw_array(&j, "pools");
 	for (i = 0; i < v.pool_limit; i++) {
 		if (view_pool(&v, i, &p) &&
 			(pool == NULL || strcmp(p.name, pool) == 0))
 			report_pool(&j, &v, i, &p, detail, now);
 	}
-	json_end_array(&j);
-	json_end_object(&j);
+	jsonw_end_array(&j);
+	jsonw_end_object(&j);
 	view_done(&v);
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/jsonw.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "govern/command.h"
@@ -101,13 +101,13 @@ static void command_reply_error(
 	struct http_request *req, int status, const char *text)
 {
 	struct buf out = BUF_INIT;
-	struct json j;
+	struct jsonw j;
 
-	json_init(&j, &out);
-	json_object(&j, NULL);
-	json_bool(&j, "ok", false);
-	json_str(&j, "error", text);
-	json_end_object(&j);
+	jsonw_init(&j, &out);
+	jsonw_object(&j, NULL);
+	jsonw_bool(&j, "ok", false);
+	jsonw_str(&j, "error", text);
+	jsonw_end_object(&j);
 	command_reply_json(req, status, &out);
 }
 
@@ -126,49 +126,49 @@ void command_refuse(struct http_request *req, int status, const char *fmt, ...)
 static void command_reply_text(struct command *c, int fd)
 {
 	struct buf out = BUF_INIT;
-	struct json j;
+	struct jsonw j;
 
 	(void)fd;
-	json_init(&j, &out);
-	json_object(&j, NULL);
-	json_bool(&j, "ok", true);
-	json_str(&j, "text", buf_str(&c->text));
-	json_end_object(&j);
+	jsonw_init(&j, &out);
+	jsonw_object(&j, NULL);
+	jsonw_bool(&j, "ok", true);
+	jsonw_str(&j, "text", buf_str(&c->text));
+	jsonw_end_object(&j);
 	command_reply_json(c->req, 200, &out);
 }
 
 /* One line of the master: ACTION, POOL, COUNT, CHANGED with tabs between. */
-static void command_plan_line(struct json *j, char *line)
+static void command_plan_line(struct jsonw *j, char *line)
 {
 	const char *action = strsep(&line, "\t");
 	const char *pool = line != NULL ? strsep(&line, "\t") : "";
 	const char *count = line != NULL ? strsep(&line, "\t") : "0";
 
-	json_object(j, NULL);
-	json_str(j, "action", action);
-	json_str(j, "pool", pool);
-	json_int(j, "count", strtoll(count, NULL, 10));
-	json_str(j, "changed", line != NULL ? line : "");
-	json_end_object(j);
+	jsonw_object(j, NULL);
+	jsonw_str(j, "action", action);
+	jsonw_str(j, "pool", pool);
+	jsonw_int(j, "count", strtoll(count, NULL, 10));
+	jsonw_str(j, "changed", line != NULL ? line : "");
+	jsonw_end_object(j);
 }
 
 static void command_reply_plan(struct command *c, int fd)
 {
 	struct buf out = BUF_INIT;
 	char *text = buf_take(&c->text), *rest = text, *line;
-	struct json j;
+	struct jsonw j;
 
 	(void)fd;
-	json_init(&j, &out);
-	json_object(&j, NULL);
-	json_bool(&j, "ok", true);
-	json_array(&j, "plan");
+	jsonw_init(&j, &out);
+	jsonw_object(&j, NULL);
+	jsonw_bool(&j, "ok", true);
+	jsonw_array(&j, "plan");
 	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL) {
 		if (*line != '\0')
 			command_plan_line(&j, line);
 	}
-	json_end_array(&j);
-	json_end_object(&j);
+	jsonw_end_array(&j);
+	jsonw_end_object(&j);
 	command_reply_json(c->req, 200, &out);
 	free(text);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/json.h"
+#include "base/jsonw.h"
 #include "loop/http_conn.h"
 
 #define HTTP_FIXED_MAX 320 /* bytes of the fields that always stand */
@@ -156,15 +156,15 @@ void http_answer_put(
 
 void http_answer_problem(struct buf *body, int status, const char *detail)
 {
-	struct json j;
+	struct jsonw j;
 
-	json_init(&j, body);
-	json_object(&j, NULL);
-	json_str(&j, "type", "about:blank");
-	json_str(&j, "title", http_status_text(status));
-	json_int(&j, "status", status);
+	jsonw_init(&j, body);
+	jsonw_object(&j, NULL);
+	jsonw_str(&j, "type", "about:blank");
+	jsonw_str(&j, "title", http_status_text(status));
+	jsonw_int(&j, "status", status);
 	if (detail != NULL)
-		json_str(&j, "detail", detail);
-	json_end_object(&j);
+		jsonw_str(&j, "detail", detail);
+	jsonw_end_object(&j);
 	buf_putc(body, '\n');
 }

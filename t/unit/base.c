@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/json.h"
+#include "base/jsonw.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "tap.h"
@@ -27,19 +27,19 @@ static void test_buf(void)
 static void test_json(void)
 {
 	struct buf b = BUF_INIT;
-	struct json j;
+	struct jsonw j;
 
-	json_init(&j, &b);
-	json_object(&j, NULL);
-	json_str(&j, "a\"b", "x\n\\\x01\xff\xc3\xa9");
-	json_array(&j, "n");
-	json_int(&j, NULL, -5);
-	json_num(&j, NULL, 1.5);
-	json_bool(&j, NULL, true);
-	json_null(&j, NULL);
-	json_end_array(&j);
-	json_str(&j, "none", NULL);
-	json_end_object(&j);
+	jsonw_init(&j, &b);
+	jsonw_object(&j, NULL);
+	jsonw_str(&j, "a\"b", "x\n\\\x01\xff\xc3\xa9");
+	jsonw_array(&j, "n");
+	jsonw_int(&j, NULL, -5);
+	jsonw_num(&j, NULL, 1.5);
+	jsonw_bool(&j, NULL, true);
+	jsonw_null(&j, NULL);
+	jsonw_end_array(&j);
+	jsonw_str(&j, "none", NULL);
+	jsonw_end_object(&j);
 	is_str("{\"a\\\"b\":\"x\\n\\\\\\u0001\xef\xbf\xbd\xc3\xa9\","
 	       "\"n\":[-5,1.500,true,null],\"none\":null}",
 		buf_str(&b), "JSON is nested, escaped and comma'd");

@@ -3,10 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/jsonw.h"
 #include "base/utf8.h"
 
-static void json_quote(struct buf *out, const char *s)
+static void jsonw_quote(struct buf *out, const char *s)
 {
 	const char *end = s + strlen(s);
 	size_t n;
@@ -35,88 +35,88 @@ static void json_quote(struct buf *out, const char *s)
 	buf_putc(out, '"');
 }
 
-static void json_member(struct json *j, const char *key)
+static void jsonw_member(struct jsonw *j, const char *key)
 {
 	if (j->some[j->depth])
 		buf_putc(j->out, ',');
 	j->some[j->depth] = true;
 	if (key != NULL) {
-		json_quote(j->out, key);
+		jsonw_quote(j->out, key);
 		buf_putc(j->out, ':');
 	}
 }
 
-void json_init(struct json *j, struct buf *out)
+void jsonw_init(struct jsonw *j, struct buf *out)
 {
 	j->out = out;
 	j->depth = 0;
 	j->some[0] = false;
 }
 
-static void json_open(struct json *j, const char *key, char c)
+static void jsonw_open(struct jsonw *j, const char *key, char c)
 {
-	json_member(j, key);
+	jsonw_member(j, key);
 	buf_putc(j->out, c);
-	assert(j->depth + 1 < JSON_DEPTH_MAX);
+	assert(j->depth + 1 < JSONW_DEPTH_MAX);
 	j->some[++j->depth] = false;
 }
 
-void json_object(struct json *j, const char *key)
+void jsonw_object(struct jsonw *j, const char *key)
 {
-	json_open(j, key, '{');
+	jsonw_open(j, key, '{');
 }
 
-void json_array(struct json *j, const char *key)
+void jsonw_array(struct jsonw *j, const char *key)
 {
-	json_open(j, key, '[');
+	jsonw_open(j, key, '[');
 }
 
-static void json_close(struct json *j, char c)
+static void jsonw_close(struct jsonw *j, char c)
 {
 	assert(j->depth > 0);
 	j->depth--;
 	buf_putc(j->out, c);
 }
 
-void json_end_object(struct json *j)
+void jsonw_end_object(struct jsonw *j)
 {
-	json_close(j, '}');
+	jsonw_close(j, '}');
 }
 
-void json_end_array(struct json *j)
+void jsonw_end_array(struct jsonw *j)
 {
-	json_close(j, ']');
+	jsonw_close(j, ']');
 }
 
-void json_str(struct json *j, const char *key, const char *value)
+void jsonw_str(struct jsonw *j, const char *key, const char *value)
 {
-	json_member(j, key);
+	jsonw_member(j, key);
 	if (value == NULL)
 		buf_puts(j->out, "null");
 	else
-		json_quote(j->out, value);
+		jsonw_quote(j->out, value);
 }
 
-void json_int(struct json *j, const char *key, int64_t value)
+void jsonw_int(struct jsonw *j, const char *key, int64_t value)
 {
-	json_member(j, key);
+	jsonw_member(j, key);
 	buf_printf(j->out, "%" PRId64, value);
 }
 
-void json_num(struct json *j, const char *key, double value)
+void jsonw_num(struct jsonw *j, const char *key, double value)
 {
-	json_member(j, key);
+	jsonw_member(j, key);
 	buf_printf(j->out, "%.3f", value);
 }
 
-void json_bool(struct json *j, const char *key, bool value)
+void jsonw_bool(struct jsonw *j, const char *key, bool value)
 {
-	json_member(j, key);
+	jsonw_member(j, key);
 	buf_puts(j->out, value ? "true" : "false");
 }
 
-void json_null(struct json *j, const char *key)
+void jsonw_null(struct jsonw *j, const char *key)
 {
-	json_member(j, key);
+	jsonw_member(j, key);
 	buf_puts(j->out, "null");
 }
