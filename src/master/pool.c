@@ -324,6 +324,13 @@ static void pool_spawn(struct pool *p, struct slot *s)
 	}
 }
 
+/* No process of it is on its way in or out. */
+static bool pool_is_still(const struct pool *p)
+{
+	return pool_count(p, 1u << BOARD_STARTING | 1u << BOARD_DRAINING,
+		       NULL) == 0;
+}
+
 /* A slot whose process should be replaced, or that has none. */
 static void pool_fill_slot(struct pool *p, struct slot *s)
 {
@@ -340,7 +347,8 @@ static void pool_fill_slot(struct pool *p, struct slot *s)
 				pool_spawn(p, s);
 			return;
 		}
-		if (reload_may_drain(p))
+		/* One leaves and is replaced before the next one leaves. */
+		if (reload_may_drain(p) && pool_is_still(p))
 			pool_drain_slot(s, NULL, "replaced");
 		return;
 	}
