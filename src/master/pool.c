@@ -14,6 +14,7 @@
 #include "master/reload.h"
 #include "master/slot.h"
 #include "master/filewatch.h"
+#include "master/generation.h"
 
 static int pool_count_of(const struct pool *p)
 {
@@ -181,26 +182,6 @@ int pool_surge(const struct pool *p)
 	return (int)n;
 }
 
-/* Not those of `generation`, which is asked for. */
-static bool pool_has_two_others(const struct pool *p, unsigned generation)
-{
-	unsigned seen = 0;
-	struct proc *pr;
-	bool some = false;
-	int i;
-
-	for (i = 0; i < p->slot_count; i++)
-		TAILQ_FOREACH(pr, &p->slots[i]->procs, in_slot) {
-			if (pr->generation == generation)
-				continue;
-			if (some && pr->generation != seen)
-				return true;
-			some = true;
-			seen = pr->generation;
-		}
-	return false;
-}
-
 bool pool_is_up(const struct pool *p)
 {
 	int i;
@@ -340,7 +321,7 @@ static void pool_fill_slot(struct pool *p, struct slot *s)
 	if (slot_is_resting(s) || reload_is_failing(p))
 		return;
 	if (pool_slot_serves(s)) {
-		if (pool_has_two_others(p, p->generation))
+		if (!generation_has_room(p))
 			return;
 		if (surge > 0) {
 			if (pool_serving(p) - p->desired < surge)
@@ -352,8 +333,7 @@ static void pool_fill_slot(struct pool *p, struct slot *s)
 			pool_drain_slot(s, NULL, "replaced");
 		return;
 	}
-	if (pool_has_two_others(p, p->generation) ||
-		(surge == 0 && !TAILQ_EMPTY(&s->procs)))
+	if (!generation_has_room(p) || (surge == 0 && !TAILQ_EMPTY(&s->procs)))
 		return;
 	wait = pool_waits_for(p);
 	if (wait != NULL) {

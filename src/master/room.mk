@@ -57,3 +57,5 @@ src_master_libmaster_a_SOURCES += src/master/upgrade.c
 src_master_libmaster_a_SOURCES += src/master/upgrade.h
 src_master_libmaster_a_SOURCES += src/master/filewatch.c
 src_master_libmaster_a_SOURCES += src/master/filewatch.h
+src_master_libmaster_a_SOURCES += src/master/generation.c
+src_master_libmaster_a_SOURCES += src/master/generation.h

@@ -14,6 +14,7 @@ use Reeve qw(slow slurp wait_until);
 
 my $SIGNALS = 100;
 my $COUNT = 2;
+my $ROUNDS = 2 * $COUNT + 4;	# workers that say what file they are of
 
 my $r = Reeve->new(name => 'flood');
 # Takes longer to stop than ten signals are apart.
@@ -47,18 +48,38 @@ processes:
     max_surge: 0
     environment: { ROUND: "$round" }
     ready: { after: 5ms }
+  in_steps:
+    kind: program
+    count: 4
+    command: [sleep, "1000"]
+    max_surge: 1
+    environment: { ROUND: "$round" }
+    ready: { after: 5ms }
 YAML
 	return;
 }
 
-# The most generations of living workers that a pool has now.
+# Generations of living workers by pool and pid.
+sub look
+{
+	my %seen;
+	for my $pool (@{ ($r->status // {})->{pools} // [] }) {
+		$seen{ $pool->{name} }{ $_->{pid} } = $_->{generation}
+			for grep { $_->{pid} } @{ $pool->{workers} };
+	}
+	return \%seen;
+}
+
+# The most generations that one pool has at a time.  The status is not of one
+# moment; but who is in two of them has lived all the time in between.
 sub generations
 {
+	my ($first, $second) = (look(), look());
 	my $most = 0;
-	for my $pool (@{ ($r->status // {})->{pools} // [] }) {
-		my %seen = map { $_->{generation} => 1 }
-			grep { $_->{pid} } @{ $pool->{workers} };
-		$most = keys %seen if keys %seen > $most;
+	for my $pool (keys %$first) {
+		my %live = map { $first->{$pool}{$_} => 1 }
+			grep { $second->{$pool}{$_} } keys %{ $first->{$pool} };
+		$most = keys %live if keys %live > $most;
 	}
 	return $most;
 }
@@ -91,10 +112,10 @@ wait_until {
 	$most = $now if $now > $most;
 	$samples++;
 	@rounds = map { round_of($_) } map { $r->pids($_) }
-		qw(slow one_by_one);
-	@rounds == 2 * $COUNT && !grep { $_ ne $SIGNALS } @rounds;
-} 10, 'the last file wins' or diag("@rounds", "\n", $r->log);
-is("@rounds", join(' ', ($SIGNALS) x (2 * $COUNT)),
+		qw(slow one_by_one in_steps);
+	@rounds == $ROUNDS && !grep { $_ ne $SIGNALS } @rounds;
+} 10, 'the last file wins' or diag("@rounds");
+is("@rounds", join(' ', ($SIGNALS) x $ROUNDS),
 	sprintf 'after %.1f s of signals the last file wins', $took);
 wait_until { $r->status->{state} eq 'running' } 10, 'the reload ends';
 ok($r->status->{last_reload}{ok}, 'and is well');
@@ -102,8 +123,11 @@ my $config = (Reeve::http_get($r->socket, '/config'))[1];
 like($config, qr/max_body: ${\(1000 + $SIGNALS)}\b/, 'in all pools');
 cmp_ok($most, '<=', 2, "at most two generations in $samples looks");
 wait_until { generations() == 1 } 10, 'at the end there is one';
-for my $pool (qw(web slow one_by_one)) {
-	is(scalar($r->wait_pool($pool, $COUNT)), $COUNT, "$pool is complete");
+my %count = (web => $COUNT, slow => $COUNT, one_by_one => $COUNT,
+	in_steps => 4);
+for my $pool (sort keys %count) {
+	is(scalar($r->wait_pool($pool, $count{$pool})), $count{$pool},
+		"$pool is complete");
 }
 $r->finish;
 
