@@ -197,7 +197,8 @@ YAML
 	$r->wait_log(qr/out ready/);
 	$r->remember;
 	$r->signal('TERM');
-	wait_until { ($r->status(1) // {})->{state} // '' eq 'stopping' } 5;
+	wait_until { (($r->status(1) // {})->{state} // '') eq 'stopping' } 5,
+		'the first one is heard';
 	$r->signal('TERM');
 	is($r->wait_exit(10), 0, 'it ends before the deadline of the program');
 	my @left;
