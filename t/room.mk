@@ -6,6 +6,7 @@ ROOMS = \
 	src/master/libmaster.a \
 	src/govern/libgovern.a \
 	src/api/libapi.a \
+	src/queue/libqueue.a \
 	src/logger/liblogger.a \
 	src/worker/libworker.a \
 	src/task/libtask.a \

@@ -46,12 +46,11 @@ static int conf_check_name(struct draft *d, const struct node *key)
 	const char *const *reserved = conf_reserved;
 	size_t len = strlen(key->text);
 
-	if (len == 0 || len > CONF_NAME_MAX ||
-		strspn(key->text, letters) != len)
+	if (len == 0 || len > CONF_KEY_MAX || strspn(key->text, letters) != len)
 		return draft_error(d, key,
 			"the name of a pool is 1 to %d of the characters a-z, "
 			"0-9, \"_\" and \"-\", not %s",
-			CONF_NAME_MAX, draft_show(d, key->text));
+			CONF_KEY_MAX, draft_show(d, key->text));
 	for (; *reserved != NULL; reserved++)
 		if (strcmp(*reserved, key->text) == 0)
 			return draft_error(d, key,

@@ -10,28 +10,29 @@
 
 #include <sys/types.h>
 
+#include "conf/handler.h"
 #include "conf/opt.h"
 
 struct arena;
 struct buf;
+struct err;
 
 /* Named limits: on this side of them nothing hostile costs more than a
  * second or 64 MiB. */
-#define CONF_FILE_MAX    (1 << 20) /* bytes of one file */
-#define CONF_FILES_MAX   128       /* files of one configuration */
-#define CONF_NODES_MAX   100000    /* YAML nodes after merging */
-#define CONF_DEPTH_MAX   32        /* nested maps and lists */
-#define CONF_ERRORS_MAX  100       /* then reading ends with "too many" */
-#define CONF_POOLS_MAX   200       /* pools of one node */
-#define CONF_WORKERS_MAX 2000      /* workers of all pools of one node */
-#define CONF_CPU_MAX     1024      /* CPU numbers below this */
-#define CONF_NAME_MAX    48        /* bytes of a pool's name: [a-z0-9_-]+ */
+#define CONF_FILE_MAX         (1 << 20) /* bytes of one file */
+#define CONF_FILES_MAX        128       /* files of one configuration */
+#define CONF_NODES_MAX        100000    /* YAML nodes after merging */
+#define CONF_DEPTH_MAX        32        /* nested maps and lists */
+#define CONF_ERRORS_MAX       100       /* then reading ends with "too many" */
+#define CONF_POOLS_MAX        200       /* pools of one node */
+#define CONF_WORKERS_MAX      2000      /* workers of all pools of one node */
+#define CONF_CPU_MAX          1024      /* CPU numbers below this */
+#define CONF_KEY_MAX          48        /* bytes of a name: [a-z0-9_-]+ */
+#define CONF_NAME_MAX         63        /* bytes of a pool's, also POOL.TOPIC */
+#define CONF_HANDLERS_MAX     500
+#define CONF_HANDLER_NAME_MAX 64 /* bytes: letters, digits and _ - . : / */
 
-/* Where a thing stands in a file; lines and columns from 1. */
-struct conf_mark {
-	const char *file; /* NULL: a default or the command line */
-	int line, column;
-};
+struct conf_pool;
 
 /* How a pool's kind is run and what further settings it has. */
 struct conf_kind {
@@ -41,6 +42,12 @@ struct conf_kind {
 	bool listens;              /* `listen:` is allowed */
 	bool is_program;           /* `command:` and its like are allowed */
 	bool is_internal;          /* not to be named in a file */
+	bool uses_handlers;        /* runs tasks: it needs redis.url, and is
+				      rolled when a handler changes */
+	/* What the rows alone do not say of pool->own; may be NULL.  -1 with
+	 * err, and ret_setting the kind's row to blame. */
+	int (*check)(const struct conf_pool *pool, const char **ret_setting,
+		struct err *err);
 };
 
 enum conf_restart {
@@ -69,12 +76,36 @@ struct conf_rlimits {
 	int64_t nofile, core, nproc, as, data, stack, fsize, memlock, cpu;
 };
 
+/*
+ * A map of topics makes a pool of each one.  What they have in common: the
+ * pool as it stands in the file.
+ */
+struct conf_split {
+	const char *name;          /* "queue" */
+	struct conf_topics topics; /* as written */
+};
+
+/* Scaling by the length of the queue, between the pool's min and max. */
+struct conf_autoscale {
+	bool is_on;
+	int64_t initial; /* workers at the start, and when there is little
+			    to do */
+	int64_t step;    /* workers added or taken away at a time */
+	int64_t up_every_us, down_every_us; /* between two steps */
+};
+
 struct conf_pool {
 	/* Identity. */
-	const char *name;
+	const char *name; /* "http"; "queue.high" of a split pool */
 	const struct conf_kind *kind;
-	struct conf_mark mark; /* of its key in the file */
-	void *own;             /* the kind's struct, kind->size bytes */
+	struct conf_mark mark;   /* of its key in the file */
+	void *own;               /* the kind's struct, kind->size bytes */
+	const struct conf *conf; /* the one it belongs to */
+
+	/* Topics. */
+	const struct conf_split *split; /* NULL: it is whole */
+	const char *topic;              /* of a split pool; NULL: see own */
+	struct conf_autoscale autoscale;
 
 	/* How many, and where. */
 	int64_t count;   /* as written; CONF_AUTO */
@@ -144,7 +175,13 @@ struct conf {
 	int64_t control_mode;
 	const char *control_group; /* NULL: group */
 	gid_t control_gid;
+	const char *redis_url; /* NULL: there is no Redis; holds a secret */
+	const char *redis_prefix;
+	const char *redis_sentinel_master;        /* NULL: no Sentinel */
+	struct conf_strings redis_sentinel_nodes; /* "host:port" */
 
+	struct conf_handler *handlers; /* in file order */
+	size_t handler_count;
 	struct conf_pool *pools; /* in file order; governor and logger are not
 				    among them */
 	size_t pool_count;
@@ -225,6 +262,7 @@ extern const struct conf_kind conf_kind_program;
  * the end.  Which kinds a common row serves is said by conf_opt_applies. */
 extern const struct opt conf_global_options[];
 extern const struct opt conf_pool_options[];
+extern const struct opt conf_topic_options[]; /* a topic with bounds */
 bool conf_opt_applies(const struct opt *o, const struct conf_kind *kind);
 
 /* The CPUs worker `index` of a pool runs on; 0 when it is left alone. */

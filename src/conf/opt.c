@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "conf/number.h"
 #include "conf/opt.h"
+#include "conf/topics.h"
 
 /* Words that YAML readers take for something else than text. */
 static bool opt_is_word(const char *s)
@@ -260,6 +261,8 @@ void opt_print(const struct opt *o, const void *base, struct buf *out)
 		break;
 	case OPT_LISTEN: opt_print_listens(field, out); break;
 	case OPT_LIMIT: opt_print_limit(number, out); break;
+	case OPT_TOPICS: topics_print(field, out); break;
+	case OPT_WEIGHTS: topics_print_weights(field, out); break;
 	case OPT_TYPE_COUNT: break;
 	}
 }

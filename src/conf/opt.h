@@ -38,6 +38,9 @@ enum opt_type {
 	OPT_PATHS = 16,   /* struct conf_strings: as OPT_PATH, several */
 	OPT_LIMIT = 17,   /* int64_t: a number (4096, 64K), "unlimited" (-1);
 			     unset is -2 */
+	OPT_TOPICS = 18,  /* struct conf_topics: a list, or a map to counts or
+			     bounds */
+	OPT_WEIGHTS = 19, /* struct conf_weights: a map of topics to numbers */
 	OPT_TYPE_COUNT
 };
 
@@ -66,11 +69,16 @@ struct opt {
 	const char *unit;         /* "bytes", "workers"; NULL: none to name */
 	enum opt_reload reload;
 	enum opt_scope scope;
+	unsigned handlers; /* kinds of handlers that have it, a bit each; 0:
+			      all of them */
 	const char *const *choices; /* OPT_ENUM: names, NULL at the end */
 	const char *help;           /* one line */
 };
 
 #define CONF_AUTO (-1)
+
+#define CONF_TOPIC_MAX  48 /* bytes of a topic's name: [a-z0-9_-]+ */
+#define CONF_TOPICS_MAX 64 /* topics of one list */
 
 struct conf_strings {
 	char **items; /* NULL-terminated, so it serves as argv */
@@ -118,6 +126,34 @@ struct conf_listen {
 
 struct conf_listens {
 	struct conf_listen *items;
+	size_t count;
+};
+
+/* `normal` is another name of `common`, and never seen here. */
+struct conf_topic {
+	char *name;
+	/* Of a map: */
+	int64_t count; /* workers; at first, if is_scaled */
+	int64_t min, max;
+	bool is_scaled; /* written with bounds: the rest is valid */
+	int64_t initial;
+	int64_t step;
+	int64_t up_every_us, down_every_us;
+};
+
+struct conf_topics {
+	struct conf_topic *items; /* the most urgent first */
+	size_t count;
+	bool is_split; /* a map: each topic has a pool of its own */
+};
+
+struct conf_weight {
+	char *topic;
+	int64_t value;
+};
+
+struct conf_weights {
+	struct conf_weight *items;
 	size_t count;
 };
 

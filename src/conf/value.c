@@ -14,6 +14,7 @@
 #include "conf/node.h"
 #include "conf/number.h"
 #include "conf/reader.h"
+#include "conf/topics.h"
 #include "conf/value.h"
 
 struct value {
@@ -46,6 +47,8 @@ static const char *const value_words[OPT_TYPE_COUNT] = {
 		       "\"[::1]:80\" or unix:/path)",
 	[OPT_PATHS] = "a list of paths",
 	[OPT_LIMIT] = "\"unlimited\" or a number (like 4096 or 64M)",
+	[OPT_TOPICS] = "a list of topics, or a map of topics to workers",
+	[OPT_WEIGHTS] = "a map of topics to numbers",
 };
 
 static void value_print_number(
@@ -383,6 +386,16 @@ static int value_cpus(struct value *v)
 	return cpus_read(v->d, v->n, v->field) != 0 ? value_bad(v) : 0;
 }
 
+static int value_topics(struct value *v)
+{
+	return topics_read(v->d, v->n, v->o->name, v->field);
+}
+
+static int value_weights(struct value *v)
+{
+	return topics_read_weights(v->d, v->n, v->o->name, v->field);
+}
+
 struct value_reader {
 	int (*read)(struct value *v);
 	bool takes_text; /* a scalar, and nothing else */
@@ -407,6 +420,8 @@ static const struct value_reader value_readers[OPT_TYPE_COUNT] = {
 	[OPT_LISTEN] = { value_listens, false },
 	[OPT_PATHS] = { value_strings, false },
 	[OPT_LIMIT] = { value_limit, true },
+	[OPT_TOPICS] = { value_topics, false },
+	[OPT_WEIGHTS] = { value_weights, false },
 };
 
 int value_read(struct draft *d, const struct opt *o, struct node *n, void *base)

@@ -37,6 +37,8 @@ static const char *const config_types[OPT_TYPE_COUNT] = {
 	[OPT_LISTEN] = "addresses",
 	[OPT_PATHS] = "paths",
 	[OPT_LIMIT] = "limit",
+	[OPT_TOPICS] = "topics",
+	[OPT_WEIGHTS] = "weights",
 };
 
 static const char *const config_reloads[] = {
