@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* generation - at most two generations of a pool live at any time. */
+/*
+ * generation - at most two generations of a pool live at any time.
+ */
 #ifndef MASTER_GENERATION_H
 #define MASTER_GENERATION_H
 

@@ -32,8 +32,8 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(alive children_of descendants_of fds_of free_port
-	http_get http_request is_root program run_command send_signal slow
-	slurp spew wait_until);
+	http_get http_request is_root is_sanitized program run_command
+	send_signal slow slurp spew wait_until);
 
 my $POLL = 0.01;	# seconds between two looks
 my @daemons;		# every object not yet gone, for the end of the test
@@ -71,6 +71,13 @@ sub program
 	my $top = $ENV{builddir}
 		// abs_path(dirname(__FILE__) . '/../../build');
 	return "$top/src/$name";
+}
+
+# Built with sanitizers: memory and speed then say nothing.
+sub is_sanitized
+{
+	my $built = (run_command(10, program('reeved'), '-V'))[1];
+	return $built =~ /Sanitizer/;
 }
 
 sub slurp
