@@ -35,6 +35,8 @@ static void upgrade_fail(const char *why)
 {
 	log_error("upgrade failed, nothing has changed: %s", why);
 	if (node.upgrade != NULL) {
+		if (node.upgrade->pid > 0)
+			helper_kill(node.upgrade->pid);
 		loop_timer_free(node.upgrade->deadline);
 		free(node.upgrade);
 		node.upgrade = NULL;
@@ -114,7 +116,6 @@ static void upgrade_on_tested(int status, void *arg)
 static void upgrade_on_deadline(void *arg)
 {
 	(void)arg;
-	helper_kill(node.upgrade->pid);
 	upgrade_fail("the test of the new binary (-t) hangs");
 }
 
