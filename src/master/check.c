@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,25 +65,33 @@ static int check_exec_wait(pid_t pid, int64_t timeout_us)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* In the grandchild.  Its end is tied to the checking process, which the
+ * master kills when the answer is of no use any more. */
+static void check_exec_child(const struct check_task *t, pid_t parent)
+{
+	struct env_child e = {
+		.conf = t->pool, .node = node.conf->node, .token = "check"
+	};
+
+	(void)setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(126);
+	(void)dup2(open("/dev/null", O_WRONLY), 2);
+	if (t->pool->directory != NULL && chdir(t->pool->directory) == -1)
+		_exit(126);
+	_exit(spawn_exec(&t->conf->exec, env_for_child(&e)));
+}
+
 static int check_exec(const struct check_task *t, struct err *err)
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 	int rc;
 
 	if (pid == -1)
 		return err_errno(err, "fork");
-	if (pid == 0) {
-		struct env_child e = { .conf = t->pool,
-			.node = node.conf->node,
-			.token = "check" };
-
-		(void)setpgid(0, 0);
-		(void)dup2(open("/dev/null", O_WRONLY), 2);
-		if (t->pool->directory != NULL &&
-			chdir(t->pool->directory) == -1)
-			_exit(126);
-		_exit(spawn_exec(&t->conf->exec, env_for_child(&e)));
-	}
+	if (pid == 0)
+		check_exec_child(t, parent);
 	(void)setpgid(pid, pid);
 	rc = check_exec_wait(pid, t->conf->timeout_us);
 	if (rc == -1)

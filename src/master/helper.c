@@ -64,3 +64,8 @@ bool helper_is(pid_t pid)
 {
 	return helper_find(pid) != NULL;
 }
+
+bool helper_is_none(void)
+{
+	return LIST_EMPTY(&helpers);
+}

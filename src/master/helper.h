@@ -17,5 +17,7 @@ void helper_kill(pid_t pid);
 /* Is it one of ours? Calls its fn and forgets it. */
 bool helper_on_exit(pid_t pid, int status);
 bool helper_is(pid_t pid);
+/* None is left, not even to be reaped. */
+bool helper_is_none(void);
 
 #endif

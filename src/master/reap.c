@@ -30,8 +30,9 @@ static bool reap_dead(void)
 		return false;
 	if (pr != NULL) {
 		proc_on_exit(pr, status);
-	} else if (!helper_on_exit(si.si_pid, status)) {
-		log_debug("reaped %d, a stranger", (int)si.si_pid);
+	} else {
+		if (!helper_on_exit(si.si_pid, status))
+			log_debug("reaped %d, a stranger", (int)si.si_pid);
 		orphan_sweep();
 		cgroup_sweep();
 		node_poke();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/clock.h"
 #include "base/log.h"
+#include "master/helper.h"
 #include "master/order.h"
 #include "master/notify.h"
 #include "master/orphan.h"
@@ -72,7 +73,9 @@ void shutdown_step(void)
 
 	if (node.phase == NODE_RUNNING)
 		return;
-	if (shutdown_is_logger_left() && !orphan_kill_all())
+	/* What a helper leaves comes to the master only when it is reaped. */
+	if (shutdown_is_logger_left() &&
+		(!helper_is_none() || !orphan_kill_all()))
 		return; /* looked at again when one is reaped */
 	if (TAILQ_EMPTY(&node.procs)) {
 		log_info("every process is gone");
