@@ -1,5 +1,18 @@
 # SPDX-License-Identifier: ISC
-# Peers to measure against; made on demand, for only they need libevent_extra.
+# What scripts/bench measures with and against; made on demand, for only
+# there libevent_extra is needed.
 EXTRA_PROGRAMS += t/bench/http_evhttp
 t_bench_http_evhttp_SOURCES = t/bench/http_evhttp.c
 t_bench_http_evhttp_LDADD = -levent_extra $(EVENT_LIBS)
+
+EXTRA_PROGRAMS += t/bench/fork_loop
+t_bench_fork_loop_SOURCES = t/bench/fork_loop.c
+t_bench_fork_loop_LDADD = src/base/libbase.a
+
+EXTRA_PROGRAMS += t/bench/board_watch
+t_bench_board_watch_SOURCES = t/bench/board_watch.c
+t_bench_board_watch_LDADD = src/board/libboard.a src/base/libbase.a
+
+EXTRA_PROGRAMS += t/bench/http_exact
+t_bench_http_exact_SOURCES = t/bench/http_exact.c
+t_bench_http_exact_LDADD = src/base/libbase.a
