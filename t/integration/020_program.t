@@ -234,25 +234,25 @@ subtest 'a program that ends is started again, or not, as it says' => sub {
   verdict: { kind: program, command: [sh, -c, "exit 78"], ready: { after: 10ms } }
 YAML
 	$r->launch;
-	wait_until { ($r->status(1) // {})->{pid} } 10, 'it is up';
+	$r->wait_up;
 
 	for my $pool (qw(always failed)) {
 		ok(wait_until(sub {
-			my ($w) = $r->workers($pool);
-			$w && $w->{restarts} >= 2;
+			my $w = $r->worker($pool);
+			($w->{restarts} // 0) >= 2;
 		}, 10, "$pool again and again"), "$pool is started again");
 	}
-	is(($r->workers('failed'))[0]{last_exit}, 'exit 3', 'the last exit is told');
+	is($r->worker('failed')->{last_exit}, 'exit 3', 'the last exit is told');
 	for my $pool (qw(well never)) {
-		wait_until { !$r->pids($pool) && ($r->workers($pool))[0]{last_exit} }
+		wait_until { !$r->pids($pool) && $r->worker($pool)->{last_exit} }
 			10, "$pool has ended";
-		my ($w) = $r->workers($pool);
+		my $w = $r->worker($pool);
 		is($w->{state}, 'done', "$pool is not");
 		is($w->{pid}, undef, 'and has no process');
 	}
 	wait_until { $r->pool('verdict')->{state} eq 'failed' } 10,
 		'exit 78 is a verdict';
-	my ($w) = $r->workers('verdict');
+	my $w = $r->worker('verdict');
 	is($w->{state}, 'failed', 'that the slot shows');
 	like($w->{why}, qr/78/, 'with the reason');
 	$r->finish;
@@ -264,9 +264,10 @@ subtest 'a program that cannot be run is told' => sub {
   nowhere: { kind: program, command: [sleep, "1"], directory: /nonexistent, ready: { after: 10ms } }
 YAML
 	$r->launch;
+	$r->wait_up;
 	$r->wait_log(qr{cannot run /nonexistent/program: No such file});
 	$r->wait_log(qr{nowhere.*/nonexistent: No such file});
-	wait_until { (($r->workers('missing'))[0]{last_exit} // '')
+	wait_until { ($r->worker('missing')->{last_exit} // '')
 		eq 'exit 127' } 10, 'the exit code is 127';
 	$r->finish;
 };
@@ -277,15 +278,16 @@ subtest 'a one-shot runs once, and its followers wait for it' => sub {
   follower: { kind: program, after: [job], command: [sh, -c, "echo up; exec sleep 1000"], ready: { after: 10ms } }
 YAML
 	$r->launch;
+	$r->wait_up;
 	wait_said($r, 'job', qr/begun/);
-	my ($w) = $r->workers('follower');
+	my $w = $r->worker('follower');
 	is($w->{state}, 'waiting', 'the follower waits');
 	like($w->{why}, qr/job/, 'and says for what');
 	is($r->pool_log('follower'), '', 'it has not been started');
 
 	spew("$r->{dir}/go", '');
 	$r->wait_ready or return;
-	($w) = $r->workers('job');
+	$w = $r->worker('job');
 	is($w->{state}, 'done', 'the job is done');
 	is($w->{last_exit}, 'exit 0', 'well');
 	wait_said($r, 'follower', qr/^up$/);
@@ -299,10 +301,11 @@ subtest 'a one-shot that fails holds its followers back' => sub {
   follower: { kind: program, after: [job], command: [sleep, "1000"], ready: { after: 10ms } }
 YAML
 	$r->launch;
-	wait_until { (($r->workers('job'))[0] // {})->{last_exit} } 10,
+	$r->wait_up;
+	wait_until { $r->worker('job')->{last_exit} } 10,
 		'the job has ended';
-	is(($r->workers('job'))[0]{state}, 'failed', 'it has failed');
-	is(($r->workers('follower'))[0]{state}, 'waiting',
+	is($r->worker('job')->{state}, 'failed', 'it has failed');
+	is($r->worker('follower')->{state}, 'waiting',
 		'the follower is not started');
 	$r->finish;
 };
@@ -316,7 +319,7 @@ subtest 'pools stop in the reverse order of after' => sub {
   bottom: { kind: program, command: [sh, -c, '$script'], ready: { after: 50ms } }
 YAML
 	$r->start or return;
-	my %since = map { $_ => ($r->workers($_))[0]{since_s} }
+	my %since = map { $_ => $r->worker($_)->{since_s} }
 		qw(bottom middle top);
 	ok($since{bottom} >= $since{middle} && $since{middle} >= $since{top},
 		'they start one after the other') or diag(explain(\%since));
@@ -380,8 +383,9 @@ processes:
     ready: { $ready }
 YAML
 	$r->launch;
+	$r->wait_up;
 	wait_said($r, 'server', qr/^begun$/);
-	my ($w) = $r->workers('server');
+	my $w = $r->worker('server');
 	is($w->{state}, 'starting', 'it is not ready before it serves');
 	is($r->pool('server')->{ready}, 0, 'and not counted');
 
@@ -421,7 +425,8 @@ subtest 'a program that is never ready is killed at its deadline' => sub {
     backoff_max: 100ms
 YAML
 	$r->launch;
-	wait_until { (($r->workers('never'))[0] // {})->{restarts} } 10,
+	$r->wait_up;
+	wait_until { $r->worker('never')->{restarts} } 10,
 		'it is replaced';
 	$r->wait_log(qr/never\.0.*(?:not ready|start_timeout)/);
 	$r->finish;

@@ -74,7 +74,7 @@ restarts('the same file again, though it was replaced', sub {
 });
 
 subtest 'many changes at once are one restart' => sub {
-	my ($before) = ($r->workers('watcher'))[0]{pid};
+	my ($before) = $r->worker('watcher')->{pid};
 	my %pids;
 	spew("$r->{dir}/src/many.$_", $_) for 1 .. 50;
 	wait_until {

@@ -400,6 +400,16 @@ sub launch
 	return $pid;
 }
 
+# Wait until it answers, whatever its pools do.
+sub wait_up
+{
+	my ($self) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	wait_until { $self->status(1) } 10, 'reeved answers'
+		or diag($self->log);
+	return;
+}
+
 # Launch, and wait until every pool is ready (or done).  True, or a failed
 # test with the log in it.
 sub start
@@ -481,6 +491,13 @@ sub workers
 	my @workers = sort { $a->{slot} <=> $b->{slot} }
 		@{ $self->pool($name)->{workers} // [] };
 	return @workers;
+}
+
+# The first of them; {} if there is none (yet).
+sub worker
+{
+	my ($self, $name) = @_;
+	return ($self->workers($name))[0] // {};
 }
 
 # Their pids, those that are starting or ready.
