@@ -120,3 +120,9 @@ void jsonw_null(struct jsonw *j, const char *key)
 	jsonw_member(j, key);
 	buf_puts(j->out, "null");
 }
+
+void jsonw_raw(struct jsonw *j, const char *key, const char *text, size_t len)
+{
+	jsonw_member(j, key);
+	buf_add(j->out, text, len);
+}

@@ -36,5 +36,7 @@ void jsonw_int(struct jsonw *j, const char *key, int64_t value);
 void jsonw_num(struct jsonw *j, const char *key, double value);
 void jsonw_bool(struct jsonw *j, const char *key, bool value);
 void jsonw_null(struct jsonw *j, const char *key);
+/* A value that is JSON text already. */
+void jsonw_raw(struct jsonw *j, const char *key, const char *text, size_t len);
 
 #endif

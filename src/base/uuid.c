@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/uuid.h"
+
+#define UUID_COUNTER_BITS 26
+#define UUID_COUNTER_MASK ((1U << UUID_COUNTER_BITS) - 1)
+
+/* The last id of this process: milliseconds and counter. */
+static uint64_t uuid_last_ms;
+static uint32_t uuid_counter;
+
+/* The counter starts in the lower half of its range, so that at least 33
+ * million ids fit into a millisecond. */
+static void uuid_step(uint32_t seed)
+{
+	uint64_t now = (uint64_t)(clock_wall() / US_PER_MS);
+
+	if (now > uuid_last_ms) {
+		uuid_last_ms = now;
+		uuid_counter = seed & (UUID_COUNTER_MASK >> 1);
+	} else if (++uuid_counter > UUID_COUNTER_MASK) {
+		uuid_last_ms++;
+		uuid_counter = seed & (UUID_COUNTER_MASK >> 1);
+	}
+}
+
+static void uuid_format(const unsigned char bytes[16], char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	int i;
+
+	for (i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = digits[bytes[i] >> 4];
+		*out++ = digits[bytes[i] & 15];
+	}
+	*out = '\0';
+}
+
+void uuid_new(char ret_text[UUID_TEXT_LEN + 1])
+{
+	unsigned char bytes[16], chance[10];
+	int i;
+
+	arc4random_buf(chance, sizeof(chance));
+	uuid_step((uint32_t)chance[6] << 24 | (uint32_t)chance[7] << 16 |
+		  (uint32_t)chance[8] << 8 | chance[9]);
+	for (i = 0; i < 6; i++)
+		bytes[i] = (unsigned char)(uuid_last_ms >> (40 - 8 * i));
+	bytes[6] = (unsigned char)(0x70 | uuid_counter >> 22);
+	bytes[7] = (unsigned char)(uuid_counter >> 14);
+	bytes[8] = (unsigned char)(0x80 | (uuid_counter >> 8 & 0x3f));
+	bytes[9] = (unsigned char)uuid_counter;
+	for (i = 0; i < 6; i++)
+		bytes[10 + i] = chance[i];
+	uuid_format(bytes, ret_text);
+}
