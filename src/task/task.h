@@ -11,9 +11,12 @@
  * Only `handler` is needed from a producer; task_parse fills in the rest.
  *
  *	PENDING -> RUNNING -> SUCCESS
- *	   ^          |-----> FAILED | TIMEOUT -> PENDING while attempts remain,
+ *	   |          |-----> FAILED | TIMEOUT -> PENDING while attempts remain,
  *	   |          |                           else the dead letters
- *	   \----------'-----> CANCELLED
+ *	   |          |-----> PENDING: snoozed, or its worker is lost
+ *	   |          `-----> CANCELLED
+ *	   `----------------> CANCELLED | MISFIRED | SKIPPED, or TIMEOUT when
+ *			      its deadline is over
  */
 #ifndef TASK_TASK_H
 #define TASK_TASK_H
@@ -61,8 +64,8 @@ struct task {
 	int64_t crashes;     /* workers it has taken with it */
 	int64_t timeout_ms;  /* 0: the handler's */
 	int64_t created_ms;  /* wall clock; 0 in the input: now */
-	int64_t at_ms;       /* not before; 0: at once (delay_ms is added up
-			       into it by the producer's side) */
+	int64_t at_ms;       /* not before; 0: at once (`delay_ms` counts from
+			       `created`, else from now) */
 	int64_t deadline_ms; /* not after; 0: never too late */
 	int64_t priority;
 	int64_t epoch; /* fencing token; raised with each dispatch */
@@ -82,7 +85,8 @@ struct task {
  */
 struct task *task_parse(const char *text, size_t len, struct err *err);
 void task_free(struct task *t);
-/* A new one with an id of its own, created now. */
+/* A new one with an id of its own, created now.  params: JSON text, checked
+ * by the caller; NULL: {}. */
 struct task *task_new(const char *handler, const char *params);
 /* The envelope's JSON text, freed by the caller. */
 char *task_print(const struct task *t, size_t *ret_len);
