@@ -3,6 +3,7 @@
  * reeved - the daemon: flags, and the table of roles.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -282,12 +283,26 @@ static int run(const struct conf_source *src, const struct flags *f, int argc,
 	return master_run(&params, c);
 }
 
+/* A standard stream that is closed would be the next thing opened, and what
+ * is said on it would end up there. */
+static void hold_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd != -1)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	/* Static: what they point to lives as long as the process. */
 	static struct flags f = { .config = REEVED_CONFIG };
 	static struct conf_source src = { .kinds = kinds };
 
+	hold_standard_streams();
 	argv = title_init(argc, argv);
 	parse_flags(argc, argv, &f);
 	src.path = absolute_path(f.config);

@@ -134,6 +134,8 @@ static int master_set_up(int *ret_exit, struct err *err)
 	master_raise_nofile();
 	cgroup_init();
 	signal(SIGPIPE, SIG_IGN);
+	/* Ignored by who started us, no child's end would be told. */
+	signal(SIGCHLD, SIG_DFL);
 	signals_start(node.loop);
 	if (master_open_sockets(err) != 0 || master_make_pools(err) != 0)
 		return -1;
