@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -47,16 +48,32 @@ int msg_send(int fd, const struct msg *m, int pass_fd)
 	return n == (ssize_t)sizeof(*m) ? 0 : -1;
 }
 
+/* The first descriptor that came along, or -1.  The padding of `control` has
+ * room for another: it would stay open for good. */
 static int msg_take_fd(struct msghdr *h)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(h);
-	int fd = -1;
+	size_t i, count;
+	int fd = -1, passed;
 
-	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
-		c->cmsg_type == SCM_RIGHTS &&
-		c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	if (c == NULL || c->cmsg_level != SOL_SOCKET ||
+		c->cmsg_type != SCM_RIGHTS)
+		return -1;
+	count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	for (i = 0; i < count; i++) {
+		memcpy(&passed, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		if (fd == -1)
+			fd = passed;
+		else
+			close(passed);
+	}
 	return fd;
+}
+
+static bool msg_is_known(const struct msg *m, ssize_t size, int flags)
+{
+	return size == (ssize_t)sizeof(*m) && (flags & MSG_TRUNC) == 0 &&
+	       m->type != MSG_NONE && m->type < MSG_COUNT;
 }
 
 int msg_recv(int fd, struct msg *ret_msg, int *ret_fd)
@@ -78,20 +95,18 @@ int msg_recv(int fd, struct msg *ret_msg, int *ret_fd)
 		if (n == 0)
 			return -1;
 		got = msg_take_fd(&h);
-		if (ret_fd != NULL)
-			*ret_fd = got;
-		else if (got != -1)
-			close(got);
-		if (n != (ssize_t)sizeof(*ret_msg) ||
-			(h.msg_flags & MSG_TRUNC) ||
-			ret_msg->type == MSG_NONE ||
-			ret_msg->type >= MSG_COUNT) {
+		if (!msg_is_known(ret_msg, n, h.msg_flags)) {
 			log_warn("dropped a message of %zd bytes, type %u", n,
 				n >= 4 ? ret_msg->type : 0);
-			if (ret_fd != NULL && got != -1)
-				close(got);
-			continue;
+			memset(ret_msg, 0, sizeof(*ret_msg));
 		}
+		if (got != -1 &&
+			(ret_fd == NULL || ret_msg->type == MSG_NONE)) {
+			close(got);
+			got = -1;
+		}
+		if (ret_fd != NULL)
+			*ret_fd = got;
 		ret_msg->name[MSG_NAME_MAX - 1] = '\0';
 		ret_msg->text[MSG_TEXT_MAX - 1] = '\0';
 		return 1;

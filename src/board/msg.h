@@ -103,7 +103,8 @@ int msg_send(int fd, const struct msg *m, int pass_fd)
  * Receive one message.  ret_fd gets a passed descriptor (close-on-exec) or
  * -1; with ret_fd NULL a passed descriptor is closed.
  * Returns 1 with a message, 0 when there is none now, -1 when the peer is
- * gone.  A record of another size or type is dropped with a warning.
+ * gone.  A record of another size or type is dropped with a warning: what
+ * comes out is an empty MSG_NONE, so that the caller can count.
  */
 int msg_recv(int fd, struct msg *ret_msg, int *ret_fd);
 

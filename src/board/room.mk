@@ -17,3 +17,7 @@ src_board_libboard_a_SOURCES += src/board/view.h
 check_PROGRAMS += t/unit/report.t
 t_unit_report_t_SOURCES = t/unit/report.c t/tap.c t/tap.h
 t_unit_report_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/msg.t
+t_unit_msg_t_SOURCES = t/unit/msg.c t/tap.c t/tap.h
+t_unit_msg_t_LDADD = $(UNIT_LDADD)

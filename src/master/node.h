@@ -60,6 +60,8 @@ struct proc {
 	bool probing;             /* the second of its two checks runs */
 	bool doomed;              /* missed a deadline or hung */
 	struct check *check;      /* the check under way; NULL */
+	int64_t msg_since_us;     /* begin of the second that is counted */
+	int msg_count;            /* messages in it */
 };
 
 TAILQ_HEAD(proc_list, proc);

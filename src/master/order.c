@@ -233,8 +233,7 @@ void order_on_msg(struct proc *from, const struct msg *m)
 			hang_on_suspect(suspect, (enum msg_suspicion)m->token);
 		return;
 	}
-	log_warn("%s.%d[%d] sent a message that is not its to send (%u)",
-		from->pool->name, from->slot->index, (int)from->pid, m->type);
+	proc_distrust(from, "sent a message that is not its to send");
 }
 
 void order_on_exit(const struct proc *pr)

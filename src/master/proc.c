@@ -28,6 +28,10 @@
 #define PROC_GRACE_UNREADY_US (5 * US_PER_S)
 /* So that not all programs of a pool are replaced at once. */
 #define PROC_AGE_JITTER_PCT 10
+/* Messages of one process: in a turn of the loop, and in a second.  The
+ * governor may suspect every process each second. */
+#define PROC_MSG_TURN_MAX   64
+#define PROC_MSG_SECOND_MAX (2 * BOARD_SLOTS_MAX)
 
 static void proc_on_timer(void *arg);
 
@@ -125,29 +129,61 @@ static void proc_join(struct proc *pr)
 	TAILQ_INSERT_TAIL(&node.procs, pr, in_node);
 }
 
+void proc_distrust(struct proc *pr, const char *why)
+{
+	if (pr->killed)
+		return;
+	log_error("%s.%d[%d] %s, killing it", pr->pool->name, pr->slot->index,
+		(int)pr->pid, why);
+	pr->doomed = true;
+	proc_kill(pr, why);
+}
+
+static void proc_on_retire(struct proc *pr, const struct msg *m)
+{
+	/* Its memory may have been seen from outside before. */
+	if (pr->retiring)
+		return;
+	log_info("%s.%d[%d] wants to be replaced: %s", pr->pool->name,
+		pr->slot->index, (int)pr->pid, m->text);
+	pr->retiring = true;
+	snprintf(pr->why, sizeof(pr->why), "%.*s", NODE_WHY_MAX - 1, m->text);
+	pool_reconcile(pr->pool);
+}
+
+static void proc_on_msg(struct proc *pr, const struct msg *m)
+{
+	int64_t now = clock_now();
+
+	if (now - pr->msg_since_us > US_PER_S) {
+		pr->msg_since_us = now;
+		pr->msg_count = 0;
+	}
+	if (++pr->msg_count > PROC_MSG_SECOND_MAX)
+		proc_distrust(pr, "floods the master with messages");
+	else if (m->type == MSG_WORKER_READY)
+		proc_said_ready(pr);
+	else if (m->type == MSG_WORKER_RETIRE)
+		proc_on_retire(pr, m);
+	else
+		order_on_msg(pr, m);
+}
+
+/* Few a turn: who writes without an end must not hold the master. */
 static void proc_on_channel(int fd, unsigned events, void *arg)
 {
 	struct proc *pr = arg;
 	struct msg m;
-	int rc;
+	int rc = 1, i;
 
 	if (events & LOOP_WRITE) {
 		loop_fd_set(pr->channel_watch, LOOP_READ);
 		stream_pump();
 	}
-	while ((rc = msg_recv(fd, &m, NULL)) == 1) {
-		if (m.type == MSG_WORKER_READY)
-			proc_said_ready(pr);
-		else if (m.type == MSG_WORKER_RETIRE && !pr->retiring) {
-			log_info("%s.%d[%d] wants to be replaced: %s",
-				pr->pool->name, pr->slot->index, (int)pr->pid,
-				m.text);
-			pr->retiring = true;
-			snprintf(pr->why, sizeof(pr->why), "%.*s",
-				NODE_WHY_MAX - 1, m.text);
-			pool_reconcile(pr->pool);
-		} else
-			order_on_msg(pr, &m);
+	for (i = 0; i < PROC_MSG_TURN_MAX && rc == 1; i++) {
+		rc = pr->killed ? -1 : msg_recv(fd, &m, NULL);
+		if (rc == 1)
+			proc_on_msg(pr, &m);
 	}
 	if (rc == -1)
 		loop_fd_set(pr->channel_watch, 0); /* SIGCHLD tells the rest */

@@ -20,6 +20,8 @@ struct proc *proc_start(struct slot *s, struct err *err);
 void proc_drain(struct proc *pr, const char *why);
 /* No grace: SIGKILL. */
 void proc_kill(struct proc *pr, const char *why);
+/* It does what none of ours does: kill it and hear it no more. */
+void proc_distrust(struct proc *pr, const char *why);
 /* Drain with at most grace_us until SIGKILL. */
 void proc_hurry(struct proc *pr, int64_t grace_us);
 /* Send a signal through the pidfd; a dead one is no error. */
