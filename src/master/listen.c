@@ -23,6 +23,9 @@
 #define LISTEN_FIRST_FD    3 /* SD_LISTEN_FDS_START */
 #define LISTEN_FDS_MAX     64
 
+/* Whose socket: everybody's, or the master's own until listen_guard. */
+enum listen_access { LISTEN_PUBLIC, LISTEN_PRIVATE };
+
 struct listener {
 	LIST_ENTRY(listener) entry;
 	char *text; /* the address, conf_listen.text */
@@ -157,7 +160,7 @@ static int listen_clear_stale(const struct conf_listen *c, struct err *err)
 	union listen_address a;
 	socklen_t len = listen_address(c, &a);
 	struct stat st;
-	int fd, rc;
+	int fd, rc, saved;
 
 	if (lstat(c->host, &st) != 0)
 		return 0;
@@ -168,19 +171,26 @@ static int listen_clear_stale(const struct conf_listen *c, struct err *err)
 	if (fd == -1)
 		return err_errno(err, "socket");
 	rc = connect(fd, &a.sa, len);
-	if (rc == 0 || errno == EAGAIN) {
-		close(fd);
+	saved = errno;
+	close(fd);
+	if (rc == 0 || saved == EAGAIN)
 		return err_set(err, EADDRINUSE,
 			"another process listens on unix:%s", c->host);
-	}
-	close(fd);
+	if (saved != ECONNREFUSED)
+		return err_set(err, saved, "the socket %s is in use: %s",
+			c->host, strerror(saved));
 	if (unlink(c->host) == -1 && errno != ENOENT)
 		return err_errno(err, "stale socket %s", c->host);
 	return 0;
 }
 
-static int listen_bind(int fd, const struct conf_listen *c, struct err *err)
+/* The mode of a unix socket's file comes from the umask (unix(7)): set behind
+ * the bind, it would follow a link put in its place, and be too late. */
+static int listen_bind(int fd, const struct conf_listen *c,
+	enum listen_access access, struct err *err)
 {
+	mode_t old;
+	int rc;
 	union listen_address a;
 	socklen_t len = listen_address(c, &a);
 	const int on = 1;
@@ -190,14 +200,16 @@ static int listen_bind(int fd, const struct conf_listen *c, struct err *err)
 	if (c->family == LISTEN_TCP6)
 		(void)setsockopt(
 			fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, &a.sa, len) == -1 || listen(fd, LISTEN_BACKLOG) == -1)
+	old = umask(access == LISTEN_PRIVATE ? 0177 : 0111);
+	rc = bind(fd, &a.sa, len);
+	umask(old);
+	if (rc == -1 || listen(fd, LISTEN_BACKLOG) == -1)
 		return err_errno(err, "cannot listen on %s", c->text);
-	if (c->family == LISTEN_UNIX && chmod(c->host, 0666) == -1)
-		return err_errno(err, "mode of %s", c->host);
 	return 0;
 }
 
-static int listen_try(const struct conf_listen *c, struct err *err)
+static int listen_try(
+	const struct conf_listen *c, enum listen_access access, struct err *err)
 {
 	int family = c->family == LISTEN_UNIX   ? AF_UNIX
 		     : c->family == LISTEN_TCP6 ? AF_INET6
@@ -209,7 +221,7 @@ static int listen_try(const struct conf_listen *c, struct err *err)
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return err_errno(err, "socket for %s", c->text);
-	if (listen_bind(fd, c, err) != 0) {
+	if (listen_bind(fd, c, access, err) != 0) {
 		close(fd);
 		return -1;
 	}
@@ -231,14 +243,14 @@ static void listen_close(struct listener *l)
 	free(l);
 }
 
-static int listen_one(const struct conf_listen *c,
+static int listen_one(const struct conf_listen *c, enum listen_access access,
 	enum listen_patience patience, struct err *err)
 {
 	const struct timespec pause = { 0, 20 * 1000 * 1000 };
 	int64_t until = clock_now() + LISTEN_PATIENCE_US;
 
 	for (;;) {
-		if (listen_try(c, err) == 0)
+		if (listen_try(c, access, err) == 0)
 			return 0;
 		if (patience == LISTEN_NOW || err->code != EADDRINUSE ||
 			clock_now() > until)
@@ -250,13 +262,15 @@ static int listen_one(const struct conf_listen *c,
 int listen_open(const struct conf_pool *pool, enum listen_patience patience,
 	struct err *err)
 {
+	enum listen_access access =
+		pool->kind->is_internal ? LISTEN_PRIVATE : LISTEN_PUBLIC;
 	size_t i;
 
 	for (i = 0; i < pool->listen.count; i++) {
 		const struct conf_listen *c = &pool->listen.items[i];
 
 		if (listen_find(c->text) == NULL &&
-			listen_one(c, patience, err) != 0)
+			listen_one(c, access, patience, err) != 0)
 			return -1;
 	}
 	return 0;
@@ -265,11 +279,26 @@ int listen_open(const struct conf_pool *pool, enum listen_patience patience,
 int listen_guard(
 	const struct conf_listen *l, mode_t mode, gid_t gid, struct err *err)
 {
-	if (chown(l->host, (uid_t)-1, gid) == -1 && errno != EPERM)
-		return err_errno(err, "group of %s", l->host);
-	if (chmod(l->host, mode) == -1)
-		return err_errno(err, "mode of %s", l->host);
-	return 0;
+	int fd = open(l->host, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+	struct stat st;
+	char path[32];
+
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		(void)err_errno(err, "%s", l->host);
+		rc = -1;
+	} else if (!S_ISSOCK(st.st_mode)) {
+		rc = err_set(err, ENOTSOCK, "%s is no socket", l->host);
+	} else {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) == -1 &&
+			errno != EPERM)
+			rc = err_errno(err, "group of %s", l->host);
+		else if (chmod(path, mode) == -1)
+			rc = err_errno(err, "mode of %s", l->host);
+	}
+	if (fd != -1)
+		close(fd);
+	return rc;
 }
 
 int *listen_table(const struct conf_pool *pool, size_t *ret_count)

@@ -26,7 +26,8 @@ enum listen_patience { LISTEN_NOW, LISTEN_PATIENT };
  */
 int listen_open(const struct conf_pool *pool, enum listen_patience patience,
 	struct err *err);
-/* Mode and group of the file of a unix socket. */
+/* Mode and group of the file of a unix socket; that of an internal pool is
+ * nobody else's until then. */
 int listen_guard(
 	const struct conf_listen *l, mode_t mode, gid_t gid, struct err *err);
 /* The descriptors of the pool's addresses, in their order; freed by the

@@ -192,6 +192,8 @@ int notify_listen(const char *path, struct err *err)
 	socklen_t len = notify_address(path, &a);
 	const int on = 1;
 	struct stat st;
+	mode_t old;
+	int rc;
 
 	state.listen_fd =
 		socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -199,10 +201,14 @@ int notify_listen(const char *path, struct err *err)
 		return err_errno(err, "notify socket");
 	/* The pid file's lock says that no other daemon uses this run_dir. */
 	(void)unlink(path);
-	if (bind(state.listen_fd, (struct sockaddr *)&a, len) == -1 ||
+	/* Mode 0666: programs of every user write here. */
+	old = umask(0111);
+	rc = bind(state.listen_fd, (struct sockaddr *)&a, len);
+	umask(old);
+	if (rc == -1 ||
 		setsockopt(state.listen_fd, SOL_SOCKET, SO_PASSCRED, &on,
 			sizeof(on)) == -1 ||
-		chmod(path, 0666) == -1 || stat(path, &st) == -1) {
+		stat(path, &st) == -1) {
 		(void)err_errno(err, "notify socket %s", path);
 		close(state.listen_fd);
 		state.listen_fd = -1;

@@ -190,6 +190,9 @@ static int reload_apply(struct reload *r, struct err *err)
 	if (dirs_make(r->conf, err) != 0 ||
 		listen_open(governor, LISTEN_NOW, err) != 0)
 		return -1;
+	if (strcmp(r->conf->control_path, node.conf->control_path) != 0 &&
+		internal_guard(r->conf, err) != 0)
+		return -1;
 	for (i = 0; i < r->conf->pool_count; i++) {
 		const struct conf_pool *cp = &r->conf->pools[i];
 		struct pool *p = node_pool(cp->name);
