@@ -84,9 +84,14 @@ static void order_config(struct order *c)
 static void order_reload(struct order *c)
 {
 	struct buf report = BUF_INIT;
+	int rc;
 
-	/* Once begun, the verdict reaches all who wait, this one too. */
-	if (reload_request(RELOAD_CHANGED, &report) != 0)
+	/* The verdict on the reload that this one replaces is not for it; once
+	 * begun, the next one reaches all who wait. */
+	TAILQ_REMOVE(&orders, c, entry);
+	rc = reload_request(RELOAD_CHANGED, &report);
+	TAILQ_INSERT_TAIL(&orders, c, entry);
+	if (rc != 0)
 		order_answer(c, false, buf_str(&report));
 	buf_done(&report);
 }

@@ -28,6 +28,12 @@ struct reload {
 	char error[1024];
 };
 
+static const char reload_replaced[] = "replaced by a newer reload";
+
+/* This binary is new and its workers are still those of the one before: until
+ * a reload has rolled them, each one is to. */
+static bool roles_due;
+
 static void reload_end(const char *error);
 
 static struct conf *reload_read(struct buf *report)
@@ -104,7 +110,7 @@ static void reload_notify_failure(const char *error)
 }
 
 /* Tell everybody who may want to know how it ended. */
-static void reload_tell(const char *error)
+static void reload_tell(const struct reload *r, const char *error)
 {
 	reload_publish(error);
 	if (error != NULL) {
@@ -114,7 +120,9 @@ static void reload_tell(const char *error)
 		notify_send("READY=1\nSTATUS=running");
 	}
 	order_on_reload(error);
-	order_on_upgrade(error);
+	/* What replaces the second half of an upgrade finishes it too. */
+	if (r->scope == RELOAD_ROLES && error != reload_replaced)
+		order_on_upgrade(error);
 }
 
 /* The file is wrong: that is the answer to who asked now, and no verdict on a
@@ -255,6 +263,8 @@ int reload_request(enum reload_scope scope, struct buf *report)
 
 	notify_reloading();
 	log_info("reloading %s", node.conf->path);
+	if (scope == RELOAD_ROLES)
+		roles_due = true;
 	c = reload_read(report);
 	if (c == NULL || reload_check(c, report) != 0) {
 		conf_free(c);
@@ -269,8 +279,8 @@ int reload_request(enum reload_scope scope, struct buf *report)
 		return 0;
 	}
 	if (node.reload != NULL)
-		reload_end("replaced by a newer reload");
-	reload_begin(c, scope);
+		reload_end(reload_replaced);
+	reload_begin(c, roles_due ? RELOAD_ROLES : scope);
 	return 0;
 }
 
@@ -433,6 +443,8 @@ static void reload_end(const char *error)
 
 	node.reload = NULL;
 	if (error == NULL) {
+		if (r->scope == RELOAD_ROLES)
+			roles_due = false;
 		reload_take(r);
 		log_info("reloaded: generation %u after %s", r->generation,
 			clock_span(clock_now() - r->started_us, span,
@@ -445,7 +457,7 @@ static void reload_end(const char *error)
 	}
 	loop_timer_free(r->deadline);
 	node_apply_conf();
-	reload_tell(error);
+	reload_tell(r, error);
 	free(r);
 	node_reconcile();
 	node_poke();
