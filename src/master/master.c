@@ -79,7 +79,6 @@ static int master_open_sockets(struct err *err)
 	free(path);
 	if (rc != 0)
 		return -1;
-	listen_init();
 	for (i = 0; i < node.conf->pool_count; i++)
 		if (listen_open(&node.conf->pools[i], LISTEN_PATIENT, err) != 0)
 			return -1;
@@ -129,6 +128,8 @@ static int master_set_up(int *ret_exit, struct err *err)
 		return -1;
 	}
 	node_apply_conf();
+	/* $LISTEN_* is read before notify_init drops it. */
+	listen_init();
 	notify_init();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	master_raise_nofile();
