@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/internal.h"
 #include "master/listen.h"
 #include "master/pool.h"
+
+#define INTERNAL_HANG_US (10 * US_PER_S)
 
 const struct conf_pool *internal_governor(struct conf *c)
 {
@@ -13,6 +16,8 @@ const struct conf_pool *internal_governor(struct conf *c)
 		conf_pool_internal(c, node.params->governor->kind, "governor");
 	struct conf_listen *l;
 
+	/* A governor that stands still is an operator who gets no answer. */
+	cp->hang_timeout_us = INTERNAL_HANG_US;
 	if (cp->listen.count > 0)
 		return cp;
 	l = arena_alloc(c->arena, sizeof(*l));
