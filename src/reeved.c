@@ -280,6 +280,7 @@ static int run(const struct conf_source *src, const struct flags *f, int argc,
 		c = read_conf(src, f->quiet);
 	if (c == NULL)
 		return EXIT_CONFIG;
+	worker_prepare();
 	return master_run(&params, c);
 }
 

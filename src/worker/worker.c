@@ -59,6 +59,15 @@ static void worker_on_fault(int signo)
 	worker_on_abort(signo);
 }
 
+void worker_prepare(void)
+{
+	void *first[1];
+
+	/* The first backtrace loads libgcc: not in a signal handler, and not
+	 * in each worker. */
+	(void)backtrace(first, 1);
+}
+
 static void worker_catch(int signo, void (*fn)(int))
 {
 	struct sigaction sa = { .sa_handler = fn };
@@ -70,10 +79,6 @@ static void worker_catch(int signo, void (*fn)(int))
 
 static void worker_set_signals(struct worker *w)
 {
-	void *first[1];
-
-	/* The first backtrace loads libgcc: not in a signal handler. */
-	(void)backtrace(first, 1);
 	worker_catch(SIGHUP, SIG_IGN);
 	worker_catch(SIGINT, SIG_IGN);
 	worker_catch(SIGUSR1, SIG_IGN);

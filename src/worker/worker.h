@@ -20,6 +20,9 @@
 
 struct worker;
 
+/* Once, in the master before it forks: load what every worker would load for
+ * itself, so that they share it. */
+void worker_prepare(void);
 /* The role_main_fn of reeved. */
 int worker_main(const struct child *child);
 
