@@ -32,10 +32,13 @@ my %POOL = (
 
 # What is wrong with the new settings, and what reevectl says of it.
 my $ROLLED = '"0027"';	# any change that needs new workers
+# Not ready before even a busy machine has seen it exit.
+my $SLOWLY = '{ after: 2s }';
 my %BAD = (
 	program => {
 		'a worker that exits at once' => [
-			{ command => '[sh, -c, "exit 3"]' }, qr/exit 3/],
+			{ command => '[sh, -c, "exit 3"]', ready => $SLOWLY },
+			qr/exit 3/],
 		'a worker that dies a moment after it is ready' => [
 			{ command => '[sh, -c, "sleep 0.05; exit 3"]',
 				ready => '{ after: 10ms }',
@@ -50,7 +53,7 @@ my %BAD = (
 				probe => '{ exec: ["false"] }' },
 			qr/not ready within 150 ms: .*false: exit 1/],
 		'a program that is not there' => [
-			{ command => '[/nonexistent/program]' },
+			{ command => '[/nonexistent/program]', ready => $SLOWLY },
 			qr/exit 127/],
 	},
 	http => {
@@ -155,7 +158,7 @@ subtest 'a pool that is new with a bad reload never comes to be' => sub {
 	$r->start or return;
 	my @old = $r->wait_pool('pool', $COUNT);
 	$r->write_config($good . "  more:\n" . $POOL{program}->(
-		command => '[sh, -c, "exit 3"]'));
+		command => '[sh, -c, "exit 3"]', ready => $SLOWLY));
 	my ($exit, $out, $err) = $r->ctl('reload');
 	is($exit, 1, 'reevectl exits with 1');
 	like($err, qr/pool more: .*exit 3/, 'with pool and reason');
