@@ -13,12 +13,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "loop/loop_base.h"
 
 struct loop_defer {
 	STAILQ_ENTRY(loop_defer) entry;
 	loop_fn fn;
 	void *arg;
 };
+STAILQ_HEAD(loop_defers, loop_defer);
 
 struct loop {
 	struct event_base *base;
@@ -27,7 +29,8 @@ struct loop {
 	bool is_busy; /* a callback has run in this turn */
 	bool stopping;
 	struct event defer_event;
-	STAILQ_HEAD(, loop_defer) deferred;
+	struct loop_defers deferred;
+	struct loop_defers running; /* deferred calls of this turn */
 	int signal_fd; /* signalfd(2); -1 while no signal is watched */
 	sigset_t signal_mask;
 	struct loop_fd *signal_watch;
@@ -78,15 +81,14 @@ static void loop_on_library_log(int severity, const char *text)
 static void loop_on_defer(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
-	STAILQ_HEAD(, loop_defer) now = STAILQ_HEAD_INITIALIZER(now);
 	struct loop_defer *d;
 
 	(void)fd;
 	(void)what;
 	loop_enter(l);
-	STAILQ_CONCAT(&now, &l->deferred);
-	while ((d = STAILQ_FIRST(&now)) != NULL) {
-		STAILQ_REMOVE_HEAD(&now, entry);
+	STAILQ_CONCAT(&l->running, &l->deferred);
+	while ((d = STAILQ_FIRST(&l->running)) != NULL) {
+		STAILQ_REMOVE_HEAD(&l->running, entry);
 		d->fn(d->arg);
 		free(d);
 	}
@@ -111,6 +113,7 @@ struct loop *loop_new(void)
 		return NULL;
 	}
 	STAILQ_INIT(&l->deferred);
+	STAILQ_INIT(&l->running);
 	LIST_INIT(&l->signals);
 	l->signal_fd = -1;
 	sigemptyset(&l->signal_mask);
@@ -345,6 +348,30 @@ void loop_defer(struct loop *l, loop_fn fn, void *arg)
 	if (STAILQ_EMPTY(&l->deferred))
 		event_active(&l->defer_event, 0, 0);
 	STAILQ_INSERT_TAIL(&l->deferred, d, entry);
+}
+
+static void loop_drop(struct loop_defers *calls, loop_fn fn, const void *arg)
+{
+	struct loop_defer *d, *next;
+
+	for (d = STAILQ_FIRST(calls); d != NULL; d = next) {
+		next = STAILQ_NEXT(d, entry);
+		if (d->fn != fn || d->arg != arg)
+			continue;
+		STAILQ_REMOVE(calls, d, loop_defer, entry);
+		free(d);
+	}
+}
+
+void loop_defer_cancel(struct loop *l, loop_fn fn, const void *arg)
+{
+	loop_drop(&l->deferred, fn, arg);
+	loop_drop(&l->running, fn, arg);
+}
+
+struct event_base *loop_base(struct loop *l)
+{
+	return l->base;
 }
 
 void loop_forget(struct loop *l)

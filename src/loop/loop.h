@@ -72,6 +72,8 @@ void loop_signal_mask(struct loop *l);
 
 /* Call fn(arg) once, on the next turn.  loop_free drops what is left. */
 void loop_defer(struct loop *l, loop_fn fn, void *arg);
+/* The deferred calls of fn(arg) that have not begun are not made. */
+void loop_defer_cancel(struct loop *l, loop_fn fn, const void *arg);
 
 /*
  * In a child after fork: give up the parent's loop without touching its

@@ -4,6 +4,7 @@ src_loop_libloop_a_SOURCES =
 src_loop_libloop_a_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS)
 src_loop_libloop_a_SOURCES += src/loop/loop.c
 src_loop_libloop_a_SOURCES += src/loop/loop.h
+src_loop_libloop_a_SOURCES += src/loop/loop_base.h
 src_loop_libloop_a_SOURCES += src/loop/http.c
 src_loop_libloop_a_SOURCES += src/loop/http.h
 src_loop_libloop_a_SOURCES += src/loop/http_answer.c
