@@ -15,7 +15,7 @@ ROOMS = \
 	src/conf/libconf.a \
 	src/loop/libloop.a \
 	src/base/libbase.a
-ROOM_LIBS = $(YAML_LIBS) $(EVENT_LIBS)
+ROOM_LIBS = $(YAML_LIBS) $(EVENT_LIBS) $(HIREDIS_LIBS)
 
 UNIT_LDADD = $(ROOMS) $(ROOM_LIBS)
 

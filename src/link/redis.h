@@ -2,10 +2,13 @@
 /*
  * redis - one asynchronous connection to Redis on the loop.
  *
- * hiredis is known in this file's .c only.  A connection looks after itself:
- * it resolves names without blocking, connects, authenticates, selects its
+ * hiredis is known in this room only.  A connection looks after itself: it
+ * resolves names without blocking, connects, authenticates, selects its
  * database, asks a Sentinel where the master is, and comes back after a loss
- * with back-off (50 ms doubled to 5 s, with jitter).
+ * with back-off: 50 ms doubled to 2 s, from half of it to all of it at random,
+ * begun anew by a connection that lived for 5 s.
+ *
+ * An idle connection costs one descriptor and no timer.
  */
 #ifndef LINK_REDIS_H
 #define LINK_REDIS_H
@@ -22,15 +25,15 @@ struct redis;
 struct redis_reply;
 
 struct redis_options {
-	/* redis://[user:password@]host[:port][/db], unix:///path[?db=N],
-	 * rediss:// where hiredis was built with TLS. */
+	/* redis://[[user]:password@]host[:port][/db], unix:///path[?db=N].
+	 * With a Sentinel the host is not used, and NULL will do. */
 	const char *url;
 	const char *sentinel_master;               /* NULL: no Sentinel */
 	const struct conf_strings *sentinel_nodes; /* "host:port" */
 	const char *name;           /* CLIENT SETNAME; NULL: none */
 	int64_t connect_timeout_us; /* 0: 5 s */
-	/* A command without an answer for so long is a dead connection; 0:
-	 * none (a blocking read). */
+	/* A connection that owes an answer and brings none for so long is
+	 * dead; 0: none (a blocking read). */
 	int64_t command_timeout_us;
 };
 
@@ -39,13 +42,19 @@ enum redis_state {
 	REDIS_UP = 1
 };
 
-/* Told from the loop at each change. */
+/*
+ * Told from the loop at each change, and again when the reason for being down
+ * is a new one.  why: the place when up, else a whole text for the operator
+ * ("redis at 127.0.0.1:6379: Connection refused"), without any password.
+ */
 typedef void (*redis_state_fn)(
 	enum redis_state state, const char *why, void *arg);
 
 /*
  * The answer to one command, borrowed for the call; NULL when the connection
  * was lost before it came: whether the command was carried out is unknown.
+ * Called from the loop, or from redis_close; before REDIS_DOWN is told.
+ * READONLY and LOADING are passed on, and then the connection is dropped.
  */
 typedef void (*redis_reply_fn)(const struct redis_reply *reply, void *arg);
 
@@ -54,7 +63,8 @@ int redis_check_url(const char *url, struct err *err);
 /* Begins to connect; copies the options.  NULL with err for a bad URL. */
 struct redis *redis_open(struct loop *l, const struct redis_options *o,
 	redis_state_fn fn, void *arg, struct err *err);
-/* Gives up: commands not yet answered get NULL before this returns. */
+/* Gives up: commands not yet answered get NULL before this returns.  Also from
+ * within a callback.  NULL is a no-op. */
 void redis_close(struct redis *r);
 bool redis_is_up(const struct redis *r);
 /* Drop the connection and make a new one at once (a fail-over, a reader that
@@ -63,8 +73,9 @@ void redis_reset(struct redis *r, const char *why);
 
 /*
  * Queue a command; all that is queued in one turn of the loop goes out in one
- * write.  lens may be NULL (strlen).  fn may be NULL.
- * -1 when the connection is down: fn is not called then.
+ * write.  lens may be NULL (strlen).  fn may be NULL.  The arguments are copied.
+ * -1 when the connection is down, is for messages, or has 256 MiB to send: fn
+ * is not called then.
  */
 int redis_command(struct redis *r, redis_reply_fn fn, void *arg, int argc,
 	const char *const *argv, const size_t *lens);
@@ -88,7 +99,8 @@ int redis_script(struct redis *r, redis_reply_fn fn, void *arg,
 	const size_t *lens);
 
 /* Subscribe this connection (which is then for messages only); fn gets each
- * message's channel and text.  Subscribed again after each reconnect. */
+ * message's channel and text.  Subscribed again after each reconnect: what was
+ * said meanwhile is not heard.  Up or down; -1 while commands are pending. */
 typedef void (*redis_message_fn)(
 	const char *channel, const char *text, size_t len, void *arg);
 int redis_subscribe(

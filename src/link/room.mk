@@ -1,5 +1,29 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += src/link/liblink.a
 src_link_liblink_a_SOURCES =
+src_link_liblink_a_CPPFLAGS = $(AM_CPPFLAGS)
 src_link_liblink_a_SOURCES += src/link/http.h
+src_link_liblink_a_SOURCES += src/link/redis.c
 src_link_liblink_a_SOURCES += src/link/redis.h
+src_link_liblink_a_SOURCES += src/link/redis_command.c
+src_link_liblink_a_SOURCES += src/link/redis_conn.h
+src_link_liblink_a_SOURCES += src/link/redis_hello.c
+src_link_liblink_a_SOURCES += src/link/redis_move.c
+src_link_liblink_a_SOURCES += src/link/redis_queue.c
+src_link_liblink_a_SOURCES += src/link/redis_queue.h
+src_link_liblink_a_SOURCES += src/link/redis_reply.c
+src_link_liblink_a_SOURCES += src/link/redis_reply.h
+src_link_liblink_a_SOURCES += src/link/redis_sentinel.c
+src_link_liblink_a_SOURCES += src/link/redis_sentinel.h
+src_link_liblink_a_SOURCES += src/link/redis_sha1.c
+src_link_liblink_a_SOURCES += src/link/redis_sha1.h
+src_link_liblink_a_SOURCES += src/link/redis_sub.c
+src_link_liblink_a_SOURCES += src/link/redis_url.c
+src_link_liblink_a_SOURCES += src/link/redis_url.h
+src_link_liblink_a_SOURCES += src/link/redis_wire.c
+src_link_liblink_a_SOURCES += src/link/redis_wire.h
+
+check_PROGRAMS += t/unit/redis.t
+t_unit_redis_t_SOURCES = t/unit/redis.c t/unit/redis_help.c \
+	t/unit/redis_help.h t/tap.c t/tap.h
+t_unit_redis_t_LDADD = $(UNIT_LDADD)
