@@ -1,10 +1,27 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += src/task/libtask.a
 src_task_libtask_a_SOURCES =
+src_task_libtask_a_SOURCES += src/task/handler.c
 src_task_libtask_a_SOURCES += src/task/handler.h
+src_task_libtask_a_SOURCES += src/task/handler_child.c
+src_task_libtask_a_SOURCES += src/task/handler_child.h
+src_task_libtask_a_SOURCES += src/task/handler_env.c
+src_task_libtask_a_SOURCES += src/task/handler_env.h
+src_task_libtask_a_SOURCES += src/task/handler_exec.c
+src_task_libtask_a_SOURCES += src/task/handler_kind.h
+src_task_libtask_a_SOURCES += src/task/handler_lines.c
+src_task_libtask_a_SOURCES += src/task/handler_lines.h
+src_task_libtask_a_SOURCES += src/task/handler_vars.c
+src_task_libtask_a_SOURCES += src/task/handler_vars.h
 src_task_libtask_a_SOURCES += src/task/task.c
 src_task_libtask_a_SOURCES += src/task/task.h
 
 check_PROGRAMS += t/unit/task.t
 t_unit_task_t_SOURCES = t/unit/task.c t/tap.c t/tap.h
 t_unit_task_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/handler_exec.t
+t_unit_handler_exec_t_SOURCES = t/unit/handler_exec.c
+t_unit_handler_exec_t_SOURCES += t/unit/handler_help.c t/unit/handler_help.h
+t_unit_handler_exec_t_SOURCES += t/tap.c t/tap.h
+t_unit_handler_exec_t_LDADD = $(UNIT_LDADD)

@@ -70,6 +70,8 @@ struct task {
 	int64_t priority;
 	int64_t epoch; /* fencing token; raised with each dispatch */
 	bool tracked;
+	const char *topic; /* where it was taken from: borrowed, no part of the
+			      envelope; NULL: nobody said */
 	struct task_error {
 		int64_t at_ms;
 		char *text;

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include "task/handler_lines.h"
+
+void handler_lines_init(
+	struct handler_lines *l, size_t max, handler_line_fn fn, void *arg)
+{
+	*l = (struct handler_lines){ BUF_INIT, max, false, fn, arg };
+}
+
+void handler_lines_done(struct handler_lines *l)
+{
+	buf_done(&l->held);
+}
+
+static void handler_lines_give(struct handler_lines *l, bool is_cut)
+{
+	struct buf line = l->held;
+
+	if (line.len > 0 && line.data[line.len - 1] == '\r')
+		line.data[--line.len] = '\0';
+	l->fn(line.data != NULL ? line.data : (char[1]){ '\0' }, line.len,
+		is_cut, l->arg);
+	buf_reset(&l->held);
+}
+
+/* A piece of a line: hold as much of it as there is room for. */
+static void handler_lines_hold(
+	struct handler_lines *l, const char *data, size_t len)
+{
+	size_t room = l->max - l->held.len;
+
+	if (l->is_skipping || len == 0)
+		return;
+	if (len <= room) {
+		buf_add(&l->held, data, len);
+		return;
+	}
+	buf_add(&l->held, data, room);
+	handler_lines_give(l, true);
+	l->is_skipping = true;
+}
+
+void handler_lines_add(struct handler_lines *l, const char *data, size_t len)
+{
+	const char *end = data + len, *stop;
+
+	while (data < end) {
+		stop = memchr(data, '\n', (size_t)(end - data));
+		handler_lines_hold(
+			l, data, (size_t)((stop != NULL ? stop : end) - data));
+		if (stop == NULL)
+			return;
+		if (!l->is_skipping)
+			handler_lines_give(l, false);
+		l->is_skipping = false;
+		data = stop + 1;
+	}
+}
+
+void handler_lines_end(struct handler_lines *l)
+{
+	if (l->held.len > 0)
+		handler_lines_give(l, false);
+	l->is_skipping = false;
+}
