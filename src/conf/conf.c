@@ -10,12 +10,14 @@
 #include "conf/cpus.h"
 #include "conf/draft.h"
 #include "conf/expand.h"
+#include "conf/handlers.h"
 #include "conf/load.h"
 #include "conf/near.h"
 #include "conf/node.h"
 #include "conf/owner.h"
 #include "conf/report.h"
 #include "conf/section.h"
+#include "conf/split.h"
 #include "conf/tree.h"
 #include "conf/value.h"
 #include "conf/verify.h"
@@ -24,21 +26,11 @@
 static const char *const conf_reserved[] = { "master", "governor", "logger",
 	"reeved", NULL };
 
-static const char *const conf_top_names[] = { "processes", "templates",
-	"include", NULL };
+static const char *const conf_top_names[] = { "processes", "handlers",
+	"templates", "include", NULL };
 static const char *const conf_pool_names[] = { "kind", "extends", NULL };
 
 _Static_assert(CONF_NAME_MAX < 64, "names fit the board's records");
-
-/* A mark that outlives the reading. */
-static struct conf_mark conf_keep_mark(struct draft *d, const struct node *n)
-{
-	struct conf_mark mark = node_mark(n);
-
-	if (mark.file != NULL)
-		mark.file = arena_strdup(d->keep, mark.file);
-	return mark;
-}
 
 static int conf_check_name(struct draft *d, const struct node *key)
 {
@@ -91,19 +83,22 @@ static const struct conf_kind *conf_find_kind(
 
 /* A template, or a pool whose kind is not known: the names are all that can
  * be looked at. */
-static void conf_check_names(struct draft *d, struct node *map)
+static void conf_check_names(
+	struct draft *d, enum section_owner owner, struct node *map)
 {
-	struct section s = { .parts = { { .rows = conf_pool_options } },
-		.part_count = 1,
-		.is_pool = true,
+	struct section s = { .parts = { { .rows = conf_pool_options },
+				     { .rows = conf_handler_options } },
+		.part_count = owner == SECTION_TEMPLATE ? 2 : 1,
+		.owner = owner,
 		.extra = conf_pool_names };
 
 	section_read(d, &s, map);
 }
 
-static void conf_pool_init(struct draft *d, struct conf_pool *p,
-	const struct conf_kind *kind, const char *name)
+static void conf_pool_init(struct draft *d, const struct conf *c,
+	struct conf_pool *p, const struct conf_kind *kind, const char *name)
 {
+	p->conf = c;
 	p->name = arena_strdup(d->keep, name);
 	p->kind = kind;
 	p->own = arena_alloc(d->keep, kind->size > 0 ? kind->size : 1);
@@ -114,21 +109,28 @@ static void conf_pool_init(struct draft *d, struct conf_pool *p,
 static void conf_read_pool(struct draft *d, struct conf *c,
 	const struct conf_kind *kind, const struct node *key, struct node *map)
 {
-	struct draft_pool *draft = &d->pools[d->pool_count];
-	struct conf_pool *p = &c->pools[d->pool_count++];
+	struct draft_pool *draft = &d->pools[d->pool_count++];
+	struct conf_pool *p = draft_pool_new(d);
 	struct section s = { .part_count = 2,
+		.owner = SECTION_POOL,
 		.kind = kind,
-		.is_pool = true,
 		.extra = conf_pool_names };
+	const struct node **own =
+		arena_alloc(d->scratch, DRAFT_ROWS_MAX * sizeof(*own));
 
-	conf_pool_init(d, p, kind, key->text);
-	p->mark = conf_keep_mark(d, key);
+	conf_pool_init(d, c, p, kind, key->text);
+	p->mark = draft_keep_mark(d, key);
 	p->strict_affinity = c->strict_affinity;
 	draft->pool = p;
 	draft->key = key;
 	s.parts[0] = (struct section_part){ conf_pool_options, p, draft->rows };
-	s.parts[1] = (struct section_part){ kind->options, p->own, NULL };
+	s.parts[1] = (struct section_part){ kind->options, p->own, own };
+	draft->own_rows = own;
 	section_read(d, &s, map);
+	if (d->is_spent)
+		return;
+	verify_kind(d, draft);
+	split_last(d);
 }
 
 static void conf_read_process(struct draft *d, struct conf *c,
@@ -149,24 +151,9 @@ static void conf_read_process(struct draft *d, struct conf *c,
 		return;
 	kind = conf_find_kind(d, pair->key, map);
 	if (kind == NULL)
-		conf_check_names(d, map);
+		conf_check_names(d, SECTION_POOL, map);
 	else
 		conf_read_pool(d, c, kind, pair->key, map);
-}
-
-/* A top-level map of named maps, or NULL. */
-static struct node *conf_named_maps(
-	struct draft *d, const struct node *root, const char *name)
-{
-	struct node *n = node_get(root, name);
-
-	if (n == NULL || n->is_bad || expand_is_null(d, n))
-		return NULL;
-	if (n->type == NODE_MAP)
-		return n;
-	draft_error(
-		d, n, "\"%s\" must be a map, not %s", name, node_show(d, n));
-	return NULL;
 }
 
 static void conf_check_template(
@@ -183,33 +170,62 @@ static void conf_check_template(
 	}
 	map = tree_extend(d, templates, map);
 	if (map != NULL)
-		conf_check_names(d, map);
+		conf_check_names(d, SECTION_TEMPLATE, map);
 }
 
-static void conf_read_processes(
-	struct draft *d, struct conf *c, const struct node *root)
+/* The pools in their last place. */
+static void conf_keep_pools(struct draft *d, struct conf *c)
 {
-	struct node *templates = conf_named_maps(d, root, "templates");
-	struct node *pools = conf_named_maps(d, root, "processes");
+	size_t i;
+
+	c->pool_count = d->pool_count;
+	c->pools =
+		arena_alloc(d->keep, (c->pool_count + 1) * sizeof(*c->pools));
+	for (i = 0; i < c->pool_count; i++) {
+		c->pools[i] = *d->pools[i].pool;
+		d->pools[i].pool = &c->pools[i];
+	}
+}
+
+static void conf_read_processes(struct draft *d, struct conf *c,
+	const struct node *root, const struct node *templates)
+{
+	struct node *pools = section_named_maps(d, root, "processes");
 	size_t i;
 
 	if (node_get(root, "processes") == NULL && !d->is_broken)
 		draft_error_mark(d, (struct conf_mark){ d->src->path, 1, 1 },
 			"there is no \"processes\": nothing would run");
-	for (i = 0; templates != NULL && i < templates->count && !d->is_spent;
-		i++)
-		conf_check_template(d, templates, &templates->pairs[i]);
 	if (pools == NULL)
 		return;
 	if (pools->count > CONF_POOLS_MAX) {
 		draft_error(d, pools, "more than %d pools", CONF_POOLS_MAX);
 		return;
 	}
-	c->pools = arena_alloc(d->keep, pools->count * sizeof(*c->pools));
-	d->pools = xcalloc(pools->count, sizeof(*d->pools));
-	for (i = 0; i < pools->count && !d->is_spent; i++)
+	d->pools = xcalloc(CONF_POOLS_MAX, sizeof(*d->pools));
+	for (i = 0; i < pools->count && !d->is_spent; i++) {
+		if (d->pool_count == CONF_POOLS_MAX) {
+			draft_error(
+				d, pools, "more than %d pools", CONF_POOLS_MAX);
+			break;
+		}
 		conf_read_process(d, c, templates, &pools->pairs[i]);
-	c->pool_count = d->pool_count;
+	}
+	conf_keep_pools(d, c);
+}
+
+/* All maps of named things. */
+static void conf_read_things(
+	struct draft *d, struct conf *c, const struct node *root)
+{
+	struct node *templates = section_named_maps(d, root, "templates");
+	size_t i;
+
+	for (i = 0; templates != NULL && i < templates->count && !d->is_spent;
+		i++)
+		conf_check_template(d, templates, &templates->pairs[i]);
+	handlers_read_all(d, c, root, templates);
+	conf_read_processes(d, c, root, templates);
 }
 
 /* `x-…` is room for anchors. */
@@ -266,7 +282,7 @@ static void conf_read_root(struct draft *d, struct conf *c, struct node *root)
 	section_read(d, &s, root);
 	conf_default_paths(d, c);
 	c->cpus_allowed = (int)cpus_allowed(cpus);
-	conf_read_processes(d, c, root);
+	conf_read_things(d, c, root);
 	if (!d->is_spent)
 		verify_all(d, c);
 }
@@ -334,7 +350,7 @@ struct conf_pool *conf_pool_internal(
 	struct draft d;
 
 	draft_init(&d, &none, &report, c->arena);
-	conf_pool_init(&d, p, kind, name);
+	conf_pool_init(&d, c, p, kind, name);
 	draft_done(&d);
 	conf_report_done(&report);
 	p->count = p->workers = 1;

@@ -250,6 +250,9 @@ enum conf_change conf_pool_diff(const struct conf_pool *a,
 enum conf_change conf_global_diff(const struct conf *a, const struct conf *b,
 	struct buf *ret_what, struct buf *ret_restart);
 
+/* Are the pools that run tasks the same in both, with all that they use? */
+bool conf_queues_same(const struct conf *a, const struct conf *b);
+
 /* A pool of an internal kind (governor, logger) with the kind's defaults,
  * in c's arena. */
 struct conf_pool *conf_pool_internal(
@@ -264,6 +267,8 @@ extern const struct opt conf_global_options[];
 extern const struct opt conf_pool_options[];
 extern const struct opt conf_topic_options[]; /* a topic with bounds */
 bool conf_opt_applies(const struct opt *o, const struct conf_kind *kind);
+/* Is the row of conf_pool_options said for each topic of a split pool? */
+bool conf_opt_is_split(const struct opt *o);
 
 /* The CPUs worker `index` of a pool runs on; 0 when it is left alone. */
 size_t conf_pool_cpus(

@@ -5,6 +5,9 @@
 #include "base/buf.h"
 #include "conf/conf.h"
 
+/* Bytes after which no further handlers are named. */
+#define DIFF_WHAT_MAX 200
+
 struct diff {
 	enum conf_change change; /* the strongest so far */
 	struct buf *what;        /* may be NULL */
@@ -53,6 +56,62 @@ static bool diff_is_same_row(
 	return false;
 }
 
+static bool diff_has_handler(
+	const struct conf *c, size_t index, const struct conf_handler *wanted)
+{
+	const struct conf_handler *h = NULL;
+
+	/* In most reloads they stand where they stood. */
+	if (index < c->handler_count &&
+		strcmp(c->handlers[index].name, wanted->name) == 0)
+		h = &c->handlers[index];
+	else
+		h = conf_handler_find(c, wanted->name);
+	return h != NULL && h->digest == wanted->digest;
+}
+
+static void diff_note_handler(struct diff *f, const char *name)
+{
+	if (f->what != NULL && f->change == CONF_CHANGED_ROLL &&
+		f->what->len > DIFF_WHAT_MAX)
+		return;
+	diff_note(f, OPT_ROLL, "handlers");
+	if (f->what != NULL)
+		buf_printf(f->what, ".%s", name);
+}
+
+/* Handlers that are new, gone or others. */
+static void diff_handlers(
+	struct diff *f, const struct conf *a, const struct conf *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->handler_count; i++)
+		if (!diff_has_handler(a, i, &b->handlers[i]))
+			diff_note_handler(f, b->handlers[i].name);
+	for (i = 0; i < a->handler_count; i++)
+		if (conf_handler_find(b, a->handlers[i].name) == NULL)
+			diff_note_handler(f, a->handlers[i].name);
+}
+
+static void diff_redis(
+	struct diff *f, const struct conf *a, const struct conf *b)
+{
+	const struct opt *o;
+
+	for (o = conf_global_options; o->name != NULL; o++)
+		if (strncmp(o->name, "redis.", 6) == 0 && !opt_equal(o, a, b))
+			diff_note(f, OPT_ROLL, o->name);
+}
+
+static bool diff_is_same_autoscale(
+	const struct conf_autoscale *a, const struct conf_autoscale *b)
+{
+	return a->is_on == b->is_on && a->initial == b->initial &&
+	       a->step == b->step && a->up_every_us == b->up_every_us &&
+	       a->down_every_us == b->down_every_us;
+}
+
 enum conf_change conf_pool_diff(const struct conf_pool *a,
 	const struct conf_pool *b, struct buf *ret_what)
 {
@@ -71,6 +130,12 @@ enum conf_change conf_pool_diff(const struct conf_pool *a,
 		diff_note(&f, OPT_ROLL, "user");
 	if (a->gid != b->gid && diff_is_same_row("group", a, b))
 		diff_note(&f, OPT_ROLL, "group");
+	if (!diff_is_same_autoscale(&a->autoscale, &b->autoscale))
+		diff_note(&f, OPT_HOT, "topics");
+	if (a->kind->uses_handlers && a->conf != b->conf) {
+		diff_redis(&f, a->conf, b->conf);
+		diff_handlers(&f, a->conf, b->conf);
+	}
 	return f.change;
 }
 
@@ -81,4 +146,28 @@ enum conf_change conf_global_diff(const struct conf *a, const struct conf *b,
 
 	diff_rows(&f, conf_global_options, a, b, NULL);
 	return f.change;
+}
+
+static const struct conf_pool *diff_next_queue(
+	const struct conf *c, size_t *index)
+{
+	while (*index < c->pool_count)
+		if (c->pools[(*index)++].kind->uses_handlers)
+			return &c->pools[*index - 1];
+	return NULL;
+}
+
+bool conf_queues_same(const struct conf *a, const struct conf *b)
+{
+	const struct conf_pool *p, *q;
+	size_t i = 0, j = 0;
+
+	do {
+		p = diff_next_queue(a, &i);
+		q = diff_next_queue(b, &j);
+		if (p == NULL || q == NULL)
+			return p == q;
+	} while (strcmp(p->name, q->name) == 0 &&
+		 conf_pool_diff(p, q, NULL) == CONF_SAME);
+	return false;
 }

@@ -30,6 +30,20 @@ void draft_done(struct draft *d)
 	arena_free(d->scratch);
 }
 
+struct conf_pool *draft_pool_new(struct draft *d)
+{
+	return arena_alloc(d->scratch, sizeof(struct conf_pool));
+}
+
+struct conf_mark draft_keep_mark(struct draft *d, const struct node *n)
+{
+	struct conf_mark mark = node_mark(n);
+
+	if (mark.file != NULL)
+		mark.file = arena_strdup(d->keep, mark.file);
+	return mark;
+}
+
 static void draft_problem(struct draft *d, enum conf_severity severity,
 	struct conf_mark mark, const char *fmt, va_list ap)
 	__attribute__((format(printf, 4, 0)));
@@ -133,6 +147,9 @@ static const struct node *draft_row(const struct node *const *rows,
 const struct node *draft_pool_at(const struct draft_pool *p, const char *name)
 {
 	const struct node *at = draft_row(p->rows, conf_pool_options, name);
+
+	if (at == NULL && p->pool->kind->options != NULL)
+		at = draft_row(p->own_rows, p->pool->kind->options, name);
 
 	return at != NULL ? at : p->key;
 }

@@ -39,6 +39,7 @@ struct draft_pool {
 	struct conf_pool *pool;
 	const struct node *key;                  /* its name in the file */
 	const struct node *rows[DRAFT_ROWS_MAX]; /* by row; NULL: unset */
+	const struct node *const *own_rows;      /* the same, of its kind */
 };
 
 struct draft {
@@ -62,6 +63,11 @@ struct draft {
 void draft_init(struct draft *d, const struct conf_source *src,
 	struct conf_report *report, struct arena *keep);
 void draft_done(struct draft *d);
+
+/* An empty pool that lives as long as the draft. */
+struct conf_pool *draft_pool_new(struct draft *d);
+/* A mark that outlives the reading. */
+struct conf_mark draft_keep_mark(struct draft *d, const struct node *n);
 
 /* Add a problem; at most one error for a place.  `at` may be NULL: of no
  * place.  Both return -1. */

@@ -40,6 +40,7 @@ struct conf_handler {
 	const char *name;
 	struct conf_mark mark; /* of its key in the file */
 	enum conf_handler_kind kind;
+	uint64_t digest; /* of all settings: another one, another handler */
 
 	/* Every kind. */
 	int64_t timeout_us;    /* of one run */

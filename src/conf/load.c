@@ -187,6 +187,8 @@ static void load_join_pair(
 	}
 	if (strcmp(name, "processes") == 0)
 		merged = load_join(d, "pool", p->value, pair->value);
+	else if (strcmp(name, "handlers") == 0)
+		merged = load_join(d, "handler", p->value, pair->value);
 	else if (strcmp(name, "templates") == 0)
 		merged = load_join(d, "template", p->value, pair->value);
 	else

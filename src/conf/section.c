@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "conf/expand.h"
 #include "conf/near.h"
 #include "conf/node.h"
@@ -17,23 +18,60 @@ enum section_found { SECTION_NONE = 0, SECTION_ROW = 1, SECTION_GROUP = 2 };
 static void section_read_map(struct draft *d, const struct section *s,
 	const char *prefix, struct node *map);
 
-/* Look for the row `name`, or for rows below "name."; the first is in
- * ret_row. */
-static enum section_found section_find(
-	const struct opt *rows, const char *name, const struct opt **ret_row)
+/* Is the row for what this section describes? */
+static bool section_serves(
+	const struct section *s, int part, const struct opt *o)
+{
+	if (s->owner == SECTION_POOL)
+		return part > 0 || s->kind == NULL ||
+		       conf_opt_applies(o, s->kind);
+	if (s->owner == SECTION_HANDLER)
+		return s->handler == SECTION_NO_HANDLER ||
+		       conf_handler_applies(
+			       o, (enum conf_handler_kind)s->handler);
+	return true;
+}
+
+/* Is `o` the row `name`, or one below "name."? */
+static enum section_found section_match(const struct opt *o, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (; rows != NULL && rows->name != NULL; rows++) {
-		if (strncmp(rows->name, name, len) != 0)
+	if (strncmp(o->name, name, len) != 0)
+		return SECTION_NONE;
+	if (o->name[len] == '\0')
+		return SECTION_ROW;
+	return o->name[len] == '.' ? SECTION_GROUP : SECTION_NONE;
+}
+
+/* Look for the row `name`, or for rows below "name."; the first that serves
+ * is in ret_row, or else the first. */
+static enum section_found section_find(const struct section *s, int part,
+	const char *name, const struct opt **ret_row)
+{
+	enum section_found found = SECTION_NONE, one;
+	const struct opt *o = s->parts[part].rows;
+
+	for (; o != NULL && o->name != NULL; o++) {
+		one = section_match(o, name);
+		if (one == SECTION_NONE)
 			continue;
-		*ret_row = rows;
-		if (rows->name[len] == '\0')
-			return SECTION_ROW;
-		if (rows->name[len] == '.')
-			return SECTION_GROUP;
+		if (found == SECTION_NONE || section_serves(s, part, o)) {
+			*ret_row = o;
+			found = one;
+		}
+		if (section_serves(s, part, o))
+			break;
 	}
-	return SECTION_NONE;
+	return found;
+}
+
+static bool section_is_among(const struct opt *rows, const char *name)
+{
+	for (; rows != NULL && rows->name != NULL; rows++)
+		if (section_match(rows, name) != SECTION_NONE)
+			return true;
+	return false;
 }
 
 static bool section_is_extra(
@@ -49,23 +87,21 @@ static bool section_is_extra(
 	return false;
 }
 
-/* The names of this level that begin with `prefix`. */
-static void section_near_rows(
-	struct near *near, const struct opt *rows, const char *prefix)
+/* The name of this level that the row begins with, if it has `prefix`. */
+static void section_near_row(
+	struct near *near, const struct opt *o, const char *prefix)
 {
 	size_t len = strlen(prefix), end;
 	char name[NEAR_NAME_MAX];
 
-	for (; rows != NULL && rows->name != NULL; rows++) {
-		if (strncmp(rows->name, prefix, len) != 0)
-			continue;
-		end = strcspn(rows->name + len, ".");
-		if (end >= sizeof(name))
-			continue;
-		memcpy(name, rows->name + len, end);
-		name[end] = '\0';
-		near_try(near, name);
-	}
+	if (strncmp(o->name, prefix, len) != 0)
+		return;
+	end = strcspn(o->name + len, ".");
+	if (end >= sizeof(name))
+		return;
+	memcpy(name, o->name + len, end);
+	name[end] = '\0';
+	near_try(near, name);
 }
 
 static void section_unknown(struct draft *d, const struct section *s,
@@ -77,18 +113,10 @@ static void section_unknown(struct draft *d, const struct section *s,
 	int i;
 
 	near_init(&near, d, key->text);
-	for (i = 0; i < s->part_count; i++) {
-		if (i > 0 || !s->is_pool || s->kind == NULL) {
-			section_near_rows(&near, s->parts[i].rows, prefix);
-			continue;
-		}
-		for (o = s->parts[i].rows; o->name != NULL; o++)
-			if (conf_opt_applies(o, s->kind))
-				section_near_rows(&near,
-					(const struct opt[]){
-						*o, { .name = NULL } },
-					prefix);
-	}
+	for (i = 0; i < s->part_count; i++)
+		for (o = s->parts[i].rows; o != NULL && o->name != NULL; o++)
+			if (section_serves(s, i, o))
+				section_near_row(&near, o, prefix);
 	for (; *prefix == '\0' && extra != NULL && *extra != NULL; extra++)
 		near_try(&near, *extra);
 	draft_error(d, key, "unknown setting %s%s%.*s%s%s",
@@ -97,20 +125,48 @@ static void section_unknown(struct draft *d, const struct section *s,
 		*prefix != '\0' ? "\"" : "", near_hint(&near));
 }
 
-/* A setting that only other kinds have?  Reports it then. */
-static bool section_is_foreign(struct draft *d, const struct section *s,
+/* A setting that only pools of another kind have?  Reports it then, if the
+ * kind is known. */
+static bool section_is_of_kind(struct draft *d, const struct section *s,
 	const char *name, const struct node *key)
 {
 	const struct conf_kind *const *k = d->src->kinds;
-	const struct opt *o;
 
-	for (; s->is_pool && *k != NULL; k++) {
-		if (section_find((*k)->options, name, &o) == SECTION_NONE)
+	for (; *k != NULL; k++) {
+		if (!section_is_among((*k)->options, name))
 			continue;
-		if (s->kind != NULL)
+		if (s->owner == SECTION_POOL && s->kind != NULL)
 			draft_error(d, key,
 				"\"%s\" is a setting of kind %s, not of %s",
 				name, (*k)->name, s->kind->name);
+		else if (s->owner == SECTION_HANDLER)
+			draft_error(d, key,
+				"\"%s\" is a setting of pools of kind %s, "
+				"not of handlers",
+				name, (*k)->name);
+		return true;
+	}
+	return false;
+}
+
+/* A setting that has its place elsewhere?  Reports it then. */
+static bool section_is_foreign(struct draft *d, const struct section *s,
+	const char *name, const struct node *key)
+{
+	if (s->owner == SECTION_NODE)
+		return false;
+	if (section_is_of_kind(d, s, name, key))
+		return true;
+	if (s->owner == SECTION_HANDLER &&
+		section_is_among(conf_pool_options, name)) {
+		draft_error(d, key,
+			"\"%s\" is a setting of pools, not of handlers", name);
+		return true;
+	}
+	if (s->owner == SECTION_POOL &&
+		section_is_among(conf_handler_options, name)) {
+		draft_error(d, key,
+			"\"%s\" is a setting of handlers, not of pools", name);
 		return true;
 	}
 	return false;
@@ -125,14 +181,32 @@ static const char *section_scope_words(enum opt_scope scope)
 	return "is for kinds that listen";
 }
 
-static bool section_applies(struct draft *d, const struct section *s,
+/* "exec and worker" */
+static const char *section_handler_words(struct draft *d, const struct opt *o)
+{
+	const char *words = "";
+	int kind;
+
+	for (kind = 0; kind < CONF_HANDLER_KIND_COUNT; kind++)
+		if (conf_handler_applies(o, (enum conf_handler_kind)kind))
+			words = arena_printf(d->scratch, "%s%s%s", words,
+				*words != '\0' ? " and " : "",
+				conf_handler_kind_names[kind]);
+	return words;
+}
+
+static void section_misplaced(struct draft *d, const struct section *s,
 	const struct opt *o, const char *name, const struct node *key)
 {
-	if (!s->is_pool || s->kind == NULL || conf_opt_applies(o, s->kind))
-		return true;
-	draft_error(d, key, "\"%s\" %s: this pool is of kind %s", name,
-		section_scope_words(o->scope), s->kind->name);
-	return false;
+	if (s->owner == SECTION_HANDLER)
+		draft_error(d, key,
+			"\"%s\" is for handlers of kind %s: this one is of "
+			"kind %s",
+			name, section_handler_words(d, o),
+			conf_handler_kind_names[s->handler]);
+	else
+		draft_error(d, key, "\"%s\" %s: this pool is of kind %s", name,
+			section_scope_words(o->scope), s->kind->name);
 }
 
 static void section_read_group(struct draft *d, const struct section *s,
@@ -166,7 +240,7 @@ static void section_read_pair(struct draft *d, const struct section *s,
 	enum section_found found = SECTION_NONE;
 	char name[SECTION_NAME_MAX];
 	const struct opt *o = NULL;
-	int i;
+	int i, part = 0;
 
 	if (section_is_extra(s, prefix, pair->key->text))
 		return;
@@ -176,20 +250,20 @@ static void section_read_pair(struct draft *d, const struct section *s,
 		section_unknown(d, s, prefix, pair->key);
 		return;
 	}
-	for (i = 0; i < s->part_count && found == SECTION_NONE; i++)
-		found = section_find(s->parts[i].rows, name, &o);
+	for (i = 0; i < s->part_count && found == SECTION_NONE; i++) {
+		found = section_find(s, i, name, &o);
+		part = i;
+	}
 	if (found == SECTION_NONE) {
 		if (!section_is_foreign(d, s, name, pair->key))
 			section_unknown(d, s, prefix, pair->key);
-		return;
-	}
-	/* Only common rows, those of the first part, may not apply. */
-	if (i == 1 && !section_applies(d, s, o, name, pair->key))
-		return;
-	if (found == SECTION_GROUP)
+	} else if (!section_serves(s, part, o)) {
+		section_misplaced(d, s, o, name, pair->key);
+	} else if (found == SECTION_GROUP) {
 		section_read_group(d, s, name, pair->value);
-	else
-		section_read_row(d, &s->parts[i - 1], o, pair->value);
+	} else {
+		section_read_row(d, &s->parts[part], o, pair->value);
+	}
 }
 
 static void section_read_map(struct draft *d, const struct section *s,
@@ -206,4 +280,18 @@ static void section_read_map(struct draft *d, const struct section *s,
 void section_read(struct draft *d, const struct section *s, struct node *map)
 {
 	section_read_map(d, s, "", map);
+}
+
+struct node *section_named_maps(
+	struct draft *d, const struct node *root, const char *name)
+{
+	struct node *n = node_get(root, name);
+
+	if (n == NULL || n->is_bad || expand_is_null(d, n))
+		return NULL;
+	if (n->type == NODE_MAP)
+		return n;
+	draft_error(
+		d, n, "\"%s\" must be a map, not %s", name, node_show(d, n));
+	return NULL;
 }

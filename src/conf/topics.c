@@ -144,7 +144,7 @@ static struct conf_topic *topics_add(struct draft *d,
 static int topics_read_bounds(
 	struct draft *d, struct node *map, struct conf_topic *t)
 {
-	struct section s = { .part_count = 1 };
+	struct section s = { .part_count = 1, .owner = SECTION_NODE };
 
 	t->is_scaled = true;
 	value_defaults(d, conf_topic_options, t);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include "conf/cpus.h"
 #include "conf/listen.h"
@@ -10,7 +11,11 @@
 #include "conf/node.h"
 #include "conf/number.h"
 #include "conf/owner.h"
+#include "conf/split.h"
 #include "conf/verify.h"
+
+/* Bytes of redis.prefix. */
+#define VERIFY_PREFIX_MAX 64
 
 /* The index of a pool by its name, or -1. */
 static int verify_pool_index(const struct draft *d, const char *name)
@@ -23,6 +28,13 @@ static int verify_pool_index(const struct draft *d, const char *name)
 	return -1;
 }
 
+static void verify_near_pool(struct near *near, const struct conf_pool *p)
+{
+	near_try(near, p->name);
+	if (p->split != NULL)
+		near_try(near, p->split->name);
+}
+
 static void verify_after_names(struct draft *d, const struct draft_pool *p)
 {
 	const struct conf_strings *after = &p->pool->after;
@@ -33,10 +45,11 @@ static void verify_after_names(struct draft *d, const struct draft_pool *p)
 	for (i = 0; i < after->count && !d->is_spent; i++) {
 		if (at->type == NODE_LIST && i < at->count)
 			at = at->items[i];
-		if (verify_pool_index(d, after->items[i]) == -1) {
+		if (verify_pool_index(d, after->items[i]) == -1 &&
+			!split_is_name(d, after->items[i])) {
 			near_init(&near, d, after->items[i]);
 			for (j = 0; j < d->pool_count; j++)
-				near_try(&near, d->pools[j].pool->name);
+				verify_near_pool(&near, d->pools[j].pool);
 			draft_error(d, at,
 				"\"after\" names %s, and there is no such "
 				"pool%s",
@@ -86,6 +99,7 @@ static void verify_after(struct draft *d)
 	/* With a file missing, so may be its pools. */
 	for (i = 0; i < d->pool_count && !d->is_spent && !d->is_broken; i++)
 		verify_after_names(d, &d->pools[i]);
+	split_after(d);
 	for (i = 0; i < d->pool_count; i++)
 		if (marks[i] == VERIFY_NEW &&
 			verify_after_walk(d, (int)i, marks))
@@ -164,7 +178,7 @@ static void verify_limits(struct draft *d, const struct draft_pool *p)
 			"\"count\" is above \"max\"");
 }
 
-static bool verify_is_variable(const char *s)
+bool verify_is_variable(const char *s)
 {
 	static const char letters[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
@@ -330,6 +344,108 @@ static void verify_pool(
 	verify_program(d, p);
 	verify_listens(d, p);
 	verify_cpus(d, p);
+	if (q->kind->uses_handlers && c->redis_url == NULL && !d->is_broken)
+		draft_error(d, p->key,
+			"pool %s needs Redis: set redis: { url: "
+			"\"redis://127.0.0.1:6379/0\" }",
+			q->split != NULL ? q->split->name : q->name);
+}
+
+void verify_kind(struct draft *d, const struct draft_pool *p)
+{
+	const struct conf_kind *kind = p->pool->kind;
+	const char *setting = "";
+	struct err err;
+
+	if (kind->check != NULL && kind->check(p->pool, &setting, &err) != 0)
+		draft_error(d, draft_pool_at(p, setting), "%s", err.text);
+}
+
+static bool verify_is_redis(const char *url)
+{
+	static const char *const schemes[] = { "redis://", "rediss://",
+		"unix:///", NULL };
+	size_t i;
+
+	for (i = 0; schemes[i] != NULL; i++)
+		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+			return strpbrk(url, " \t\r\n") == NULL;
+	return false;
+}
+
+static void verify_sentinel(struct draft *d, const struct conf *c)
+{
+	const struct conf_strings *nodes = &c->redis_sentinel_nodes;
+	size_t i;
+
+	if ((c->redis_sentinel_master != NULL) != (nodes->count > 0))
+		draft_error(d,
+			nodes->count > 0 ? draft_at(d, "redis.sentinel.nodes")
+					 : draft_at(d, "redis.sentinel.master"),
+			"\"redis.sentinel\" wants both \"master\" and "
+			"\"nodes\"");
+	for (i = 0; i < nodes->count && !d->is_spent; i++)
+		if (!verify_is_host_port(nodes->items[i]))
+			draft_error(d, draft_at(d, "redis.sentinel.nodes"),
+				"\"redis.sentinel.nodes\" must be host:port, "
+				"not %s",
+				draft_show(d, nodes->items[i]));
+}
+
+/* The URL is not shown: it may hold a password. */
+static void verify_redis(struct draft *d, const struct conf *c)
+{
+	if (c->redis_url != NULL && !verify_is_redis(c->redis_url))
+		draft_error(d, draft_at(d, "redis.url"),
+			"\"redis.url\" must be "
+			"redis://[user:password@]host[:port][/db], "
+			"rediss://... or unix:///path[?db=N]");
+	if (strlen(c->redis_prefix) > VERIFY_PREFIX_MAX ||
+		strpbrk(c->redis_prefix, "{} \t\r\n") != NULL)
+		draft_error(d, draft_at(d, "redis.prefix"),
+			"\"redis.prefix\" is at most %d bytes, none of them "
+			"blank, \"{\" or \"}\"",
+			VERIFY_PREFIX_MAX);
+	if (c->redis_sentinel_master != NULL && c->redis_url == NULL)
+		draft_error(d, draft_at(d, "redis.sentinel.master"),
+			"Sentinels say where Redis is, \"redis.url\" how to "
+			"log in there: set both");
+	verify_sentinel(d, c);
+}
+
+/* Can a worker of the pool start what runs as the handler's user? */
+static bool verify_may_run(
+	const struct conf_pool *p, const struct conf_handler *h)
+{
+	if (p->uid == 0 || p->uid == OWNER_NO_UID)
+		return true;
+	return (h->uid == OWNER_NO_UID || h->uid == p->uid) &&
+	       (h->gid == OWNER_NO_GID || h->gid == p->gid);
+}
+
+/* A handler that no pool could run as its user is an error. */
+static void verify_handler_users(struct draft *d, const struct conf *c)
+{
+	const struct conf_pool *barred;
+	const struct conf_handler *h;
+	size_t i, j;
+
+	for (i = 0; i < c->handler_count; i++) {
+		h = &c->handlers[i];
+		barred = NULL;
+		for (j = 0; j < c->pool_count; j++) {
+			if (!c->pools[j].kind->uses_handlers)
+				continue;
+			if (verify_may_run(&c->pools[j], h))
+				break;
+			barred = &c->pools[j];
+		}
+		if (j == c->pool_count && barred != NULL)
+			draft_error_mark(d, h->mark,
+				"handler %s runs as another user than pool %s, "
+				"which must run as root for that",
+				h->name, barred->name);
+	}
 }
 
 void verify_all(struct draft *d, struct conf *c)
@@ -337,8 +453,11 @@ void verify_all(struct draft *d, struct conf *c)
 	size_t i;
 
 	verify_global(d, c);
+	verify_redis(d, c);
 	for (i = 0; i < d->pool_count && !d->is_spent; i++)
 		verify_pool(d, c, &d->pools[i]);
+	verify_handler_users(d, c);
+	split_verify(d);
 	verify_after(d);
 	verify_workers(d, c);
 }

@@ -15,8 +15,10 @@
 #include "kinds.h"
 
 /* Groups of settings besides those of a kind, which have its name. */
-#define CONFIG_GLOBAL "global"
-#define CONFIG_POOL   "pool"
+#define CONFIG_GLOBAL  "global"
+#define CONFIG_POOL    "pool"
+#define CONFIG_TOPIC   "topic"
+#define CONFIG_HANDLER "handler"
 
 static const char *const config_types[OPT_TYPE_COUNT] = {
 	[OPT_BOOL] = "bool",
@@ -178,6 +180,17 @@ static void config_rows(
 		fn(group, rows, arg);
 }
 
+static bool config_has_topics(const struct conf_kind *kind)
+{
+	const struct opt *o = kind->options;
+
+	for (; o != NULL && o->name != NULL; o++)
+		if (o->type == OPT_TOPICS)
+			return true;
+	return false;
+}
+
+/* All but those of handlers. */
 static void config_groups(config_row_fn fn, void *arg)
 {
 	size_t i;
@@ -187,6 +200,8 @@ static void config_groups(config_row_fn fn, void *arg)
 	for (i = 0; kinds[i] != NULL; i++) {
 		if (!kinds[i]->is_internal)
 			config_rows(kinds[i]->name, kinds[i]->options, fn, arg);
+		if (config_has_topics(kinds[i]))
+			config_rows(CONFIG_TOPIC, conf_topic_options, fn, arg);
 	}
 }
 
@@ -202,12 +217,29 @@ static json_t *config_limit(const struct opt *o, int64_t value)
 	return result;
 }
 
-/* The kinds whose pools have the setting; none for the node's own. */
+static json_t *config_handler_kinds(const struct opt *o)
+{
+	json_t *list = json_pack("[]");
+	int i;
+
+	for (i = 0; i < CONF_HANDLER_KIND_COUNT; i++)
+		if (conf_handler_applies(o, (enum conf_handler_kind)i))
+			json_array_append_new(list,
+				json_pack("s", conf_handler_kind_names[i]));
+	return list;
+}
+
+/* The kinds whose pools, or handlers, have the setting; none for the node's
+ * own. */
 static json_t *config_kinds(const char *group, const struct opt *o)
 {
 	bool is_common = strcmp(group, CONFIG_POOL) == 0;
-	json_t *list = json_pack("[]");
+	json_t *list;
 	size_t i;
+
+	if (strcmp(group, CONFIG_HANDLER) == 0)
+		return config_handler_kinds(o);
+	list = json_pack("[]");
 
 	for (i = 0; kinds[i] != NULL; i++) {
 		if (kinds[i]->is_internal)
@@ -248,7 +280,8 @@ static const struct table_column config_columns[] = {
 };
 
 struct config_listing {
-	const char *group; /* of the table begun; NULL */
+	const char *group;    /* of the table begun; NULL */
+	const char *handlers; /* their kind, in the tables of handlers */
 	struct table *table;
 	struct screen screen;
 	struct buf out;
@@ -272,6 +305,10 @@ static void config_begin_group(struct config_listing *l, const char *group)
 		buf_puts(&l->out, "The node");
 	else if (strcmp(group, CONFIG_POOL) == 0)
 		buf_puts(&l->out, "Every pool");
+	else if (strcmp(group, CONFIG_TOPIC) == 0)
+		buf_puts(&l->out, "A topic with bounds");
+	else if (strcmp(group, CONFIG_HANDLER) == 0)
+		buf_printf(&l->out, "Handlers of kind %s", l->handlers);
 	else
 		buf_printf(&l->out, "Pools of kind %s", group);
 	buf_printf(&l->out, "%s\n", screen_off(&l->screen, SCREEN_HEAD));
@@ -297,6 +334,22 @@ static void config_add_row(const char *group, const struct opt *o, void *arg)
 	buf_done(&range);
 }
 
+/* A table for each kind: some settings differ in their defaults. */
+static void config_handlers(struct config_listing *l)
+{
+	const struct opt *o;
+	int kind;
+
+	for (kind = 0; kind < CONF_HANDLER_KIND_COUNT; kind++) {
+		l->handlers = conf_handler_kind_names[kind];
+		l->group = NULL;
+		for (o = conf_handler_options; o->name != NULL; o++)
+			if (conf_handler_applies(
+				    o, (enum conf_handler_kind)kind))
+				config_add_row(CONFIG_HANDLER, o, l);
+	}
+}
+
 int config_options(struct ctl *c)
 {
 	struct config_listing l = { 0 };
@@ -305,6 +358,8 @@ int config_options(struct ctl *c)
 	if (c->json) {
 		list = json_pack("[]");
 		config_groups(config_add_json, list);
+		config_rows(CONFIG_HANDLER, conf_handler_options,
+			config_add_json, list);
 		json_dumpf(list, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(list);
@@ -312,6 +367,7 @@ int config_options(struct ctl *c)
 	}
 	screen_init(&l.screen);
 	config_groups(config_add_row, &l);
+	config_handlers(&l);
 	config_end_group(&l);
 	fwrite(l.out.data, 1, l.out.len, stdout);
 	buf_done(&l.out);

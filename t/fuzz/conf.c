@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "conf/conf.h"
+#include "queue/options.h"
 
 /* Longer printings may be beyond the limits, which is no fault. */
 #define FUZZ_AGAIN_MAX 100000
@@ -46,7 +47,7 @@ static const struct conf_kind fuzz_kind = {
 };
 
 static const struct conf_kind *const fuzz_kinds[] = { &conf_kind_program,
-	&fuzz_kind, NULL };
+	&fuzz_kind, &conf_kind_queue, NULL };
 
 static struct conf *fuzz_read(const char *text, size_t len)
 {

@@ -142,10 +142,16 @@ subtest 'config options lists every setting' => sub {
 
 	($exit, $out) = ctl('config', 'options', '--json');
 	my $list = decode_json($out);
-	my %seen;
-	$seen{"$_->{group} $_->{name}"}++ for @$list;
-	ok($seen{'global run_dir'} && $seen{'pool count'}, 'as JSON');
-	is_deeply([grep { $seen{$_} > 1 } keys %seen], [], 'each once');
+	my (%seen, %of_kind);
+	for my $row (@$list) {
+		$seen{"$row->{group} $row->{name}"}++;
+		$of_kind{"$row->{group} $_ $row->{name}"}++
+			for @{ $row->{kinds} } ? @{ $row->{kinds} } : '';
+	}
+	ok($seen{'global run_dir'} && $seen{'pool count'}
+			&& $seen{'handler timeout'}, 'as JSON');
+	is_deeply([grep { $of_kind{$_} > 1 } keys %of_kind], [],
+		'each once for a kind');
 	my @poor = grep { !length($_->{help} // '') || !length $_->{type} }
 		@$list;
 	is_deeply(\@poor, [], 'each with a help and a type');

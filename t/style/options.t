@@ -20,7 +20,7 @@ plan skip_all => "reevectl can not list the options: $text" if $code != 0;
 my @rows = @{ decode_json($text) };
 
 # The settings that are no rows: they shape the file.
-my %shape = map { $_ => 1 } qw(include processes templates kind extends);
+my %shape = map { $_ => 1 } qw(include processes handlers templates kind extends);
 
 # What the page says of a row, besides its meaning.
 sub facts_of_row
@@ -54,12 +54,15 @@ sub settings_of_page
 	return \%page;
 }
 
-# The section of the page that a row belongs to: a common row that serves one
-# kind only may stand with that kind.
+# The sections of the page that a row may stand in: a common row that serves
+# some kinds only may stand with one of them.
 sub sections_of_row
 {
 	my ($row) = @_;
 	return 'SETTINGS OF THE NODE' if $row->{group} eq 'global';
+	return (map({ "Handler $_" } @{ $row->{kinds} }), 'SETTINGS OF A HANDLER')
+		if $row->{group} eq 'handler';
+	return 'Topics' if $row->{group} eq 'topic';
 	return "Kind $row->{group}" if $row->{group} ne 'pool';
 	return ('SETTINGS OF A POOL', map { "Kind $_" } @{ $row->{kinds} });
 }
@@ -78,7 +81,7 @@ sub is_named
 my $page = settings_of_page();
 my $templates = join '', map { slurp($_) } files(qr/process\.\w+\.yaml$/, 'etc');
 my %left = map { my $s = $_; map { ("$s: $_" => 1) } keys %{ $page->{$s} } }
-	grep { /^SETTINGS|^Kind/ } keys %$page;
+	grep { /^SETTINGS|^Kind|^Handler|^Topics/ } keys %$page;
 
 for my $row (@rows) {
 	my ($section) = grep { $page->{$_}{ $row->{name} } } sections_of_row($row);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "conf_help.h"
+#include "queue/options.h"
 #include "tap.h"
 
 static const struct opt help_options[] = {
@@ -44,7 +45,7 @@ const struct conf_kind help_kind_internal = {
 };
 
 const struct conf_kind *const help_kinds[] = { &conf_kind_program,
-	&help_kind_role, &help_kind_internal, NULL };
+	&help_kind_role, &help_kind_internal, &conf_kind_queue, NULL };
 
 static char help_dir[64];
 static struct buf help_report;
