@@ -74,13 +74,19 @@ static bool internal_same_logs(const struct conf *a, const struct conf *b)
 	       a->gid == b->gid;
 }
 
+/* What the governor knows of one: it scales the queues. */
+static bool internal_same_watch(const struct conf *a, const struct conf *b)
+{
+	return conf_global_diff(a, b, NULL, NULL) == CONF_SAME &&
+	       conf_queues_same(a, b);
+}
+
 void internal_take(
 	struct pool *p, struct conf *c, unsigned generation, bool anyway)
 {
 	bool logger = p == node.logger;
 	bool same = logger ? internal_same_logs(node.conf, c)
-			   : conf_global_diff(node.conf, c, NULL, NULL) ==
-				     CONF_SAME;
+			   : internal_same_watch(node.conf, c);
 
 	/* A pool of the reload itself has been rolled already. */
 	if (p->in_reload && !logger)
