@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "api/options.h"
@@ -132,6 +133,17 @@ static bool api_is_node_stopping(const struct api *self)
 	return h.state == BOARD_NODE_STOPPING;
 }
 
+/* An address that was taken out of the configuration must not be held by
+ * workers that linger: who connects would wait for nothing. */
+static void api_close_listeners(const struct api *self)
+{
+	const struct child *child = worker_child(self->worker);
+	size_t i;
+
+	for (i = 0; i < child->listener_count; i++)
+		close(child->listeners[i]);
+}
+
 static void api_drain(void *arg)
 {
 	struct api *self = arg;
@@ -140,6 +152,7 @@ static void api_drain(void *arg)
 		self->options->linger_us > API_STOP_LINGER_US)
 		http_server_set_linger(self->server, API_STOP_LINGER_US);
 	http_server_drain(self->server, api_on_drained, self);
+	api_close_listeners(self);
 }
 
 static void api_stop(void *arg)

@@ -163,6 +163,35 @@ subtest 'an address that changes' => sub {
 	$r->finish;
 };
 
+subtest 'an address that comes back while old workers linger' => sub {
+	my $r = Reeve->new(name => 'back');
+	my ($first, $second) = ($r->port, free_port());
+	my $web = sub {
+		write_pools($r, "web: { kind: http, linger: 1s, listen: "
+			. "[\"127.0.0.1:$_[0]\"] }");
+		return;
+	};
+	$web->($first);
+	$r->start or return;
+	my @old = $r->pids('web');
+	# Its connection stays open, so it stays too.
+	my $idle = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+		PeerPort => $first) or die "connect: $!";
+	print $idle "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+	$idle->flush;
+	$idle->sysread(my $answer, 4096);
+	like($answer, qr{^HTTP/1.1 200}, 'a client is served');
+	$web->($second);
+	reload_is_well($r, 'another address');
+	ok(alive($old[0]), 'the old worker lingers');
+	wait_until { (http_get($first, '/healthz'))[0] == 0 } 5,
+		'its address refuses new clients';
+	$web->($first);
+	reload_is_well($r, 'the first address again');
+	is((http_get($first, '/healthz'))[0], 200, 'it is served');
+	$r->finish;
+};
+
 subtest 'pools swap their addresses' => sub {
 	my $r = Reeve->new(name => 'swap');
 	my ($first, $second) = ($r->port, free_port());
