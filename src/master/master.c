@@ -117,6 +117,9 @@ static int master_set_up(int *ret_exit, struct err *err)
 	node.loop = loop_new();
 	if (node.null_fd == -1 || node.loop == NULL)
 		return err_errno(err, "cannot begin");
+	/* From here on a signal waits for the loop: one that kills would
+	 * leave the pid file and sockets behind. */
+	signals_start(node.loop);
 	if (dirs_make(node.conf, err) != 0)
 		return -1;
 	if (upgraded ? upgrade_adopt(err) != 0
@@ -137,7 +140,6 @@ static int master_set_up(int *ret_exit, struct err *err)
 	signal(SIGPIPE, SIG_IGN);
 	/* Ignored by who started us, no child's end would be told. */
 	signal(SIGCHLD, SIG_DFL);
-	signals_start(node.loop);
 	if (master_open_sockets(err) != 0 || master_make_pools(err) != 0)
 		return -1;
 	if (upgraded)
