@@ -8,6 +8,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use POSIX ();
 use Test::More;
 use Reeve qw(http_get slurp wait_until);
 
@@ -164,6 +165,57 @@ subtest 'a pool that is new with a bad reload never comes to be' => sub {
 	like($err, qr/pool more: .*exit 3/, 'with pool and reason');
 	is(join(' ', lost($r, \@old)), '', 'every old pid is there');
 	wait_until { !defined $r->pool('more')->{name} } 5, 'the new pool is gone';
+	$r->finish;
+};
+
+# reevectl reload in a child, which writes exit code and error to the file
+# $name; its pid.
+sub reload_aside
+{
+	my ($r, $name) = @_;
+	my $pid = fork // die "fork: $!";
+	return $pid if $pid;
+	my ($exit, $out, $err) = $r->ctl('reload');
+	Reeve::spew("$r->{dir}/$name", "$exit $err");
+	POSIX::_exit(0);
+}
+
+subtest 'each of two reloads gets its own verdict' => sub {
+	my $r = Reeve->new(name => 'two-reloads');
+	my $file = sub {
+		my ($umask) = @_;
+		$r->write_config("processes:\n  pool:\n" . $POOL{program}->(
+			ready => '{ after: 300ms }', umask => $umask));
+		return;
+	};
+	my $verdict = sub { slurp("$r->{dir}/$_[0]") // '' };
+	$file->('"0001"');
+	$r->start or return;
+
+	# The second one is of another file: it replaces the first.
+	$file->('"0002"');
+	my @asides = reload_aside($r, 'first');
+	wait_until { $r->status->{state} eq 'reloading' } 5, 'the first';
+	$file->('"0003"');
+	push @asides, reload_aside($r, 'second');
+	waitpid $_, 0 for @asides;
+	like($verdict->('first'), qr/^1 .*replaced by a newer reload/,
+		'the first is told that it was replaced');
+	like($verdict->('second'), qr/^0 /, 'the second that it is well');
+
+	# The same file again, and a bad one, beside a reload that is well.
+	$file->('"0004"');
+	@asides = reload_aside($r, 'first');
+	wait_until { $r->status->{state} eq 'reloading' } 5, 'one more';
+	push @asides, reload_aside($r, 'second');
+	$r->wait_log(qr/(?:reloading .*\n(?s:.*)){4}/);
+	$r->write_config("processes: [\n");
+	push @asides, reload_aside($r, 'third');
+	waitpid $_, 0 for @asides;
+	like($verdict->('first'), qr/^0 /, 'the first is well');
+	like($verdict->('second'), qr/^0 /, 'the same again is too');
+	like($verdict->('third'), qr/^1 .*process\.yaml:\d+/,
+		'a bad file beside them is not');
 	$r->finish;
 };
 

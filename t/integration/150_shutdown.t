@@ -156,6 +156,23 @@ subtest 'a program that dies leaves nothing that forked twice' => sub {
 	stops($r, $STOP + 1, 'TERM');
 };
 
+subtest 'SIGTERM at any moment of a start' => sub {
+	my $r = daemon('start', web => $WEB, pool => $SLEEP);
+	my %ends;
+	for my $round (1 .. 40) {
+		$r->launch;
+		sleep $round / 40 * slow(0.02);
+		$r->signal('TERM');
+		my $exit = $r->wait_exit;
+		# Before it has made anything the signal may just end it.
+		$ends{$exit}++;
+		my @left = ($r->strays, glob("$r->{dir}/run/*"));
+		is("@left", '', "round $round: nothing is left") if @left;
+		delete $ends{$exit} if $exit =~ /^(?:0|130|143)$/;
+	}
+	is(join(' ', keys %ends), '', 'it ends well or by the signal');
+};
+
 # A child that sends one byte of a request a second; its socket.
 sub trickle
 {
