@@ -1,8 +1,17 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += src/link/liblink.a
 src_link_liblink_a_SOURCES =
-src_link_liblink_a_CPPFLAGS = $(AM_CPPFLAGS)
+src_link_liblink_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
+src_link_liblink_a_SOURCES += src/link/http.c
 src_link_liblink_a_SOURCES += src/link/http.h
+src_link_liblink_a_SOURCES += src/link/http_call.c
+src_link_liblink_a_SOURCES += src/link/http_call.h
+src_link_liblink_a_SOURCES += src/link/http_host.c
+src_link_liblink_a_SOURCES += src/link/http_host.h
+src_link_liblink_a_SOURCES += src/link/http_lib.c
+src_link_liblink_a_SOURCES += src/link/http_lib.h
+src_link_liblink_a_SOURCES += src/link/http_out.c
+src_link_liblink_a_SOURCES += src/link/http_out.h
 src_link_liblink_a_SOURCES += src/link/redis.c
 src_link_liblink_a_SOURCES += src/link/redis.h
 src_link_liblink_a_SOURCES += src/link/redis_command.c
@@ -27,3 +36,8 @@ check_PROGRAMS += t/unit/redis.t
 t_unit_redis_t_SOURCES = t/unit/redis.c t/unit/redis_help.c \
 	t/unit/redis_help.h t/tap.c t/tap.h
 t_unit_redis_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/link_http.t
+t_unit_link_http_t_SOURCES = t/unit/link_http.c t/unit/http_peer.c \
+	t/unit/http_peer.h t/tap.c t/tap.h
+t_unit_link_http_t_LDADD = $(UNIT_LDADD)
