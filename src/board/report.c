@@ -196,6 +196,15 @@ static void report_header(struct jsonw *j, const struct board *b, int64_t now)
 	report_reload(j, &h);
 }
 
+/* NULL is all; "queue" is "queue.high" too. */
+static bool report_is_asked_for(const struct board_pool *p, const char *pool)
+{
+	size_t len = pool != NULL ? strlen(pool) : 0;
+
+	return pool == NULL || strcmp(p->name, pool) == 0 ||
+	       (strncmp(p->name, pool, len) == 0 && p->name[len] == '.');
+}
+
 int report_status(const struct board *b, const char *pool,
 	enum report_detail detail, struct buf *out)
 {
@@ -208,7 +217,7 @@ int report_status(const struct board *b, const char *pool,
 
 	view_init(&v, b);
 	for (i = 0; i < v.pool_limit && !found; i++)
-		found = view_pool(&v, i, &p) && strcmp(p.name, pool) == 0;
+		found = view_pool(&v, i, &p) && report_is_asked_for(&p, pool);
 	if (!found) {
 		view_done(&v);
 		return -1;
@@ -218,8 +227,7 @@ int report_status(const struct board *b, const char *pool,
 	report_header(&j, b, now);
 	jsonw_array(&j, "pools");
 	for (i = 0; i < v.pool_limit; i++) {
-		if (view_pool(&v, i, &p) &&
-			(pool == NULL || strcmp(p.name, pool) == 0))
+		if (view_pool(&v, i, &p) && report_is_asked_for(&p, pool))
 			report_pool(&j, &v, i, &p, detail, now);
 	}
 	jsonw_end_array(&j);

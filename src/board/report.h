@@ -16,7 +16,7 @@ enum report_detail {
 /*
  * The status document (JSON, one object) of `reevectl status --json`,
  * GET /status of the control socket and /api/v1/status.  `pool`: only that
- * one; NULL: all.  Returns 0, or -1 when no pool has that name.
+ * one, or those that it was split into; NULL: all.  Returns 0, or -1 when no pool has that name.
  */
 int report_status(const struct board *b, const char *pool,
 	enum report_detail detail, struct buf *out);

@@ -91,19 +91,61 @@ static int commands_pool(struct ctl *c, struct client *cl, const char *pool,
 	return rc;
 }
 
+/* The names of the pools that a name stands for, several when it was split by
+ * topics; the name itself when the daemon knows none. */
+static json_t *commands_members(struct client *cl, const char *pool)
+{
+	char *name = client_escape(pool);
+	char *path = xasprintf("/status?pool=%s", name);
+	json_t *names = json_pack("[]"), *one;
+	struct client_answer a;
+	struct err err;
+	size_t i;
+
+	if (client_get(cl, path, &a, &err) == 0) {
+		json_array_foreach(json_object_get(a.json, "pools"), i, one)
+			json_array_append(names, json_object_get(one, "name"));
+		client_answer_done(&a);
+	}
+	if (json_array_size(names) == 0)
+		json_array_append_new(names, json_string(pool));
+	free(path);
+	free(name);
+	return names;
+}
+
+static int commands_worse(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+static int commands_each(struct ctl *c, struct client *cl, const char *pool,
+	const char *action, const char *done)
+{
+	json_t *names = commands_members(cl, pool), *name;
+	int rc = EXIT_OK;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+	{
+		if (rc != EXIT_SYSTEM)
+			rc = commands_worse(rc,
+				commands_pool(c, cl, json_string_value(name),
+					action, done));
+	}
+	json_decref(names);
+	return rc;
+}
+
 /* Each pool in turn; a failure of one does not spare the others. */
 static int commands_pools(struct ctl *c, const char *action, const char *done)
 {
 	struct client *cl = client_new(c);
-	int i, rc, worst = EXIT_OK;
+	int i, worst = EXIT_OK;
 
-	for (i = 0; i < c->argc; i++) {
-		rc = commands_pool(c, cl, c->argv[i], action, done);
-		if (rc > worst)
-			worst = rc;
-		if (rc == EXIT_SYSTEM)
-			break;
-	}
+	for (i = 0; i < c->argc && worst != EXIT_SYSTEM; i++)
+		worst = commands_worse(
+			worst, commands_each(c, cl, c->argv[i], action, done));
 	client_free(cl);
 	return worst;
 }
@@ -123,14 +165,23 @@ int commands_restart(struct ctl *c)
 	return commands_pools(c, "restart", "restarted");
 }
 
+/* A count is for one pool: which of a split one is not to be guessed. */
 int commands_scale(struct ctl *c)
 {
 	char *count = client_escape(c->argv[1]);
 	char *action = xasprintf("scale?count=%s", count);
 	struct client *cl = client_new(c);
+	json_t *names = commands_members(cl, c->argv[0]);
+	const char *first = json_string_value(json_array_get(names, 0));
 	int rc;
 
-	rc = commands_pool(c, cl, c->argv[0], action, "scaled");
+	if (json_array_size(names) > 1)
+		rc = ctl_fail(EXIT_CONFIG,
+			"%s has %zu pools: say which, as in %s", c->argv[0],
+			json_array_size(names), first);
+	else
+		rc = commands_pool(c, cl, first, action, "scaled");
+	json_decref(names);
 	client_free(cl);
 	free(action);
 	free(count);

@@ -220,6 +220,22 @@ static void test_generations(void)
 		"both are listed");
 }
 
+static void test_split(void)
+{
+	const char *text;
+
+	add_pool("queue.high", "queue", 1);
+	add_pool("queue.low", "queue", 1);
+	add_pool("queues", "queue", 1);
+	text = status("queue", 0);
+	has_str("\"name\":\"queue.high\"", text, "a split pool is found");
+	has_str("\"name\":\"queue.low\"", text, "with all it became");
+	ok(strstr(text, "\"queues\"") == NULL, "and no other");
+	text = status("queue.low", 0);
+	ok(strstr(text, "queue.high") == NULL, "or one part of it");
+	ok(status("que", 0) == NULL, "by its whole name");
+}
+
 static void test_procfs(void)
 {
 	ok(procfs_rss_kb(getpid()) > 100, "resident memory is read");
@@ -236,6 +252,7 @@ int main(void)
 	test_metrics();
 	test_replaced();
 	test_generations();
+	test_split();
 	test_procfs();
 	board_close(&board);
 	return tap_done();
