@@ -361,7 +361,8 @@ sub exact
 sub bench_load
 {
 	my $r = start_daemon('load', 4);
-	roll($r, 10);
+	# As many as its memory needs to settle.
+	roll($r, 50);
 	settle($r, 4);
 	my $fds = fds_of($r->pid);
 	my $memory = anonymous_kb($r->pid);
