@@ -80,8 +80,12 @@ sub is_named
 
 my $page = settings_of_page();
 my $templates = join '', map { slurp($_) } files(qr/process\.\w+\.yaml$/, 'etc');
+# A kind that this build has not is described all the same.
+my %kinds = map { ("Kind $_" => 1) } map { @{ $_->{kinds} } }
+	grep { $_->{group} eq 'pool' } @rows;
+$kinds{Topics} = grep { $_->{group} eq 'topic' } @rows;
 my %left = map { my $s = $_; map { ("$s: $_" => 1) } keys %{ $page->{$s} } }
-	grep { /^SETTINGS|^Kind|^Handler|^Topics/ } keys %$page;
+	grep { /^SETTINGS|^Handler/ || $kinds{$_} } keys %$page;
 
 for my $row (@rows) {
 	my ($section) = grep { $page->{$_}{ $row->{name} } } sections_of_row($row);
