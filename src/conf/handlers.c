@@ -16,6 +16,9 @@
 #include "conf/value.h"
 #include "conf/verify.h"
 
+/* States of a job, those of success and of failure together. */
+#define HANDLERS_STATES_MAX 64
+
 /* A handler and where its settings stand. */
 struct handlers_draft {
 	struct draft *d;
@@ -183,10 +186,30 @@ static bool handlers_has_text(const struct conf_strings *list, const char *text)
 	return false;
 }
 
-static void handlers_verify_poll(const struct handlers_draft *h)
+static void handlers_verify_states(const struct handlers_draft *h)
 {
 	const struct conf_handler *c = h->handler;
 	size_t i;
+
+	if (c->done.count == 0)
+		draft_error(h->d, handlers_at(h, "done"),
+			"\"done\" is empty: no job would ever succeed");
+	if (c->done.count + c->failed.count > HANDLERS_STATES_MAX) {
+		draft_error(h->d, handlers_at(h, "done"),
+			"\"done\" and \"failed\" name more than %d states",
+			HANDLERS_STATES_MAX);
+		return;
+	}
+	for (i = 0; i < c->done.count; i++)
+		if (handlers_has_text(&c->failed, c->done.items[i]))
+			draft_error(h->d, handlers_at(h, "done"),
+				"state %s is in \"failed\" as well",
+				draft_show(h->d, c->done.items[i]));
+}
+
+static void handlers_verify_poll(const struct handlers_draft *h)
+{
+	const struct conf_handler *c = h->handler;
 
 	handlers_verify_request(h, &c->submit, "submit.");
 	handlers_verify_request(h, &c->status, "status.");
@@ -199,14 +222,7 @@ static void handlers_verify_poll(const struct handlers_draft *h)
 			handlers_at(h, *c->id_field == '\0' ? "id_field"
 							    : "state_field"),
 			"the name of the field is empty");
-	if (c->done.count == 0)
-		draft_error(h->d, handlers_at(h, "done"),
-			"\"done\" is empty: no job would ever succeed");
-	for (i = 0; i < c->done.count && i < CONF_TOPICS_MAX; i++)
-		if (handlers_has_text(&c->failed, c->done.items[i]))
-			draft_error(h->d, handlers_at(h, "done"),
-				"state %s is in \"failed\" as well",
-				draft_show(h->d, c->done.items[i]));
+	handlers_verify_states(h);
 	if (c->interval_us > c->timeout_us)
 		draft_error(h->d, handlers_at(h, "interval"),
 			"\"interval\" is more than \"timeout\"");

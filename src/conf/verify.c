@@ -42,6 +42,11 @@ static void verify_after_names(struct draft *d, const struct draft_pool *p)
 	struct near near;
 	size_t i, j;
 
+	if (after->count > CONF_POOLS_MAX) {
+		draft_error(d, at, "\"after\" names more than %d pools",
+			CONF_POOLS_MAX);
+		p->pool->after.count = 0;
+	}
 	for (i = 0; i < after->count && !d->is_spent; i++) {
 		if (at->type == NODE_LIST && i < at->count)
 			at = at->items[i];

@@ -235,6 +235,56 @@ static void test_names(void)
 }
 
 /* libyaml holds each against all before it. */
+/* What runs tasks. */
+static void test_queues(void)
+{
+	struct buf b = BUF_INIT;
+	int i;
+
+	buf_puts(&b, "processes: {}\nhandlers:\n");
+	for (i = 0; i < 501; i++)
+		buf_printf(&b, "  h%d: {kind: plugin, path: x}\n", i);
+	is_hostile_buf(&b, "more than 500 handlers", "many handlers");
+
+	buf_puts(&b, "processes: {}\nx-e: &e {");
+	for (i = 0; i < 20000; i++)
+		buf_printf(&b, "A%d: x, ", i);
+	buf_puts(&b, "}\nhandlers:\n");
+	for (i = 0; i < 500; i++)
+		buf_printf(&b,
+			"  h%d: {kind: exec, command: x, environment: *e}\n",
+			i);
+	is_hostile_buf(&b, "more than 100000 values", "many variables");
+
+	buf_puts(&b, "processes: {}\nhandlers: {h: {kind: poll, done: &l [");
+	repeat(&b, "a,", 40000);
+	buf_puts(&b, "], failed: *l}}\n");
+	is_hostile_buf(&b, "more than 64 states", "many states");
+
+	buf_puts(&b, "processes: {q: {kind: queue, topics: [");
+	for (i = 0; i < 40000; i++)
+		buf_printf(&b, "t%d,", i);
+	buf_puts(&b, "]}}\n");
+	is_hostile_buf(&b, "more than 64 topics", "many topics");
+
+	buf_puts(&b, "redis: {url: 'redis://x'}\nprocesses:\n");
+	for (i = 0; i < 200; i++)
+		buf_printf(&b,
+			"  q%d: {kind: queue, topics: {a%d: 1, b%d: 1}}\n", i,
+			i, i);
+	is_hostile_buf(&b, "more than 200 pools", "many pools of topics");
+
+	buf_puts(&b, "redis: {url: 'redis://x'}\nx-l: &l [");
+	repeat(&b, "p,", 2000);
+	buf_puts(&b, "q]\nprocesses:\n");
+	for (i = 0; i < 190; i++)
+		buf_printf(&b, "  p%d: {kind: role, after: *l}\n", i);
+	buf_puts(&b, "  p: {kind: role}\n"
+		     "  q: {kind: queue, topics: {a: 1, b: 1}}\n");
+	is_hostile_buf(&b, "names more than 200 pools",
+		"many names of pools to wait for");
+}
+
 static void test_directives(void)
 {
 	static const char *const breaks[] = { "\n", "\r", "\xe2\x80\xa8" };
@@ -384,6 +434,7 @@ int main(void)
 	test_merge_bombs();
 	test_template_bombs();
 	test_names();
+	test_queues();
 	test_directives();
 	test_depth();
 	test_bytes();
