@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "link/http.h"
 #include "task/handler_child.h"
 #include "task/handler_kind.h"
 
@@ -27,8 +28,8 @@ const char *const handler_outcome_names[HANDLER_OUTCOME_COUNT] = {
 static const struct handler_kind *const handler_kinds[] = {
 	[CONF_HANDLER_EXEC] = &handler_kind_exec,
 	[CONF_HANDLER_WORKER] = NULL,
-	[CONF_HANDLER_HTTP] = NULL,
-	[CONF_HANDLER_POLL] = NULL,
+	[CONF_HANDLER_HTTP] = &handler_kind_http,
+	[CONF_HANDLER_POLL] = &handler_kind_poll,
 	[CONF_HANDLER_PLUGIN] = NULL,
 };
 static_assert(sizeof(handler_kinds) / sizeof(handler_kinds[0]) ==
@@ -114,6 +115,7 @@ void handlers_free(struct handlers *h)
 	for (i = 0; i < h->count; i++)
 		if (h->items[i].kind != NULL && h->items[i].kind->close != NULL)
 			h->items[i].kind->close(&h->items[i]);
+	http_client_free(h->http);
 	handler_children_free(h->children);
 	handlers_drop_spare(h);
 	free(h->by_name);

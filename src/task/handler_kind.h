@@ -19,6 +19,7 @@
 
 struct handler;
 struct handler_children;
+struct http_client;
 
 enum handler_stop {
 	HANDLER_STOP_NOT = 0,
@@ -51,6 +52,8 @@ struct handler_kind {
 
 extern const struct handler_kind handler_kind_exec;
 extern const struct handler_kind handler_kind_worker;
+extern const struct handler_kind handler_kind_http;
+extern const struct handler_kind handler_kind_poll;
 extern const struct handler_kind handler_kind_plugin;
 
 /* One handler of the configuration. */
@@ -76,6 +79,7 @@ struct handlers {
 	struct handler_runs spare;
 	size_t spare_count;
 	struct handler_children *children;
+	struct http_client *http; /* NULL: no request yet */
 };
 
 struct handler_run {

@@ -2,11 +2,10 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -30,7 +29,7 @@ static struct {
 		char id[128];
 		int asked;
 	} jobs[JOBS_MAX];
-	pid_t pids[2];
+	int life[2]; /* a pipe: the test's end open means go on */
 } peer;
 
 /* What the bad one says to "GET /NAME". */
@@ -141,9 +140,9 @@ static void reply_job(struct http_request *req, const char *id)
 	}
 	(void)snprintf(text, sizeof(text),
 		"{\"job\":{\"state\":\"%s\",\"progress\":%d}}",
-		asked < after           ? "running"
-		: strcmp(state, "lost") ? state
-					: "done",
+		asked < after                ? "running"
+		: strcmp(state, "lost") == 0 ? "done"
+					     : state,
 		asked);
 	http_reply(req, 200, "application/json", text, strlen(text));
 }
@@ -190,6 +189,14 @@ static void on_request(struct http_request *req, void *arg)
 	/* And of /slow nothing is heard. */
 }
 
+static void on_end(int fd, unsigned events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	(void)arg;
+	_exit(0);
+}
+
 static void run_good(int fd)
 {
 	const struct http_limits limits = { .header_max = 16384,
@@ -203,6 +210,7 @@ static void run_good(int fd)
 
 	peer.server = http_server_new(l, &limits, on_request, NULL);
 	http_server_listen(peer.server, fd);
+	(void)loop_fd_new(l, peer.life[0], LOOP_READ, on_end, NULL);
 	(void)loop_run(l);
 }
 
@@ -246,9 +254,15 @@ static void answer_badly(int fd)
 
 static void run_bad(int listener)
 {
-	for (;;) {
-		int fd = accept(listener, NULL, NULL);
+	struct pollfd fds[] = { { .fd = listener, .events = POLLIN },
+		{ .fd = peer.life[0], .events = POLLIN } };
+	int fd;
 
+	for (;;) {
+		(void)poll(fds, 2, -1);
+		if (fds[1].revents != 0)
+			_exit(0);
+		fd = accept(listener, NULL, NULL);
 		if (fd == -1)
 			_exit(1);
 		answer_badly(fd);
@@ -257,19 +271,21 @@ static void run_bad(int listener)
 	}
 }
 
-static void peer_fork(int i, void (*run)(int), int fd)
+/* Not a child of the test's process, which may count its own. */
+static void peer_fork(void (*run)(int), int fd)
 {
-	pid_t parent = getpid();
+	pid_t pid = fork();
 
-	peer.pids[i] = fork();
-	if (peer.pids[i] == -1)
+	if (pid == -1)
 		bail("fork");
-	if (peer.pids[i] == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() == parent)
-			run(fd);
+	if (pid == 0) {
+		if (fork() != 0)
+			_exit(0);
+		close(peer.life[1]);
+		run(fd);
 		_exit(0);
 	}
+	(void)waitpid(pid, NULL, 0);
 	close(fd);
 }
 
@@ -281,19 +297,17 @@ void http_peer_start(struct http_peer_ports *ret_ports)
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max < 4096 ? files.rlim_max : 4096;
 	(void)setrlimit(RLIMIT_NOFILE, &files);
+	if (pipe2(peer.life, O_CLOEXEC) == -1)
+		bail("pipe");
 	close(peer_listen(&ret_ports->silent));
 	fd = peer_listen(&ret_ports->good);
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	peer_fork(0, run_good, fd);
-	peer_fork(1, run_bad, peer_listen(&ret_ports->bad));
+	peer_fork(run_good, fd);
+	peer_fork(run_bad, peer_listen(&ret_ports->bad));
 }
 
 void http_peer_stop(void)
 {
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		(void)kill(peer.pids[i], SIGKILL);
-		(void)waitpid(peer.pids[i], NULL, 0);
-	}
+	close(peer.life[0]);
+	close(peer.life[1]);
 }

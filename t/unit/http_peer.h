@@ -13,8 +13,8 @@
  *	/accepted              how many connections there were
  *	POST /jobs?id=ID       {"job":{"id":"ID"}}
  *	GET /jobs/ID           {"job":{"state":"running"}}; ID = S.N.X: from
- *	                       the Nth on the state S, or "lost": 503 but for
- *	                       the Nth
+ *	                       the Nth on the state S; "lost": 503 before, and
+ *	                       then "done"
  */
 #ifndef T_HTTP_PEER_H
 #define T_HTTP_PEER_H
