@@ -457,9 +457,10 @@ static void reload_end(const char *error)
 	}
 	loop_timer_free(r->deadline);
 	node_apply_conf();
+	/* First the deed: who hears the verdict finds the old ones draining. */
+	node_reconcile();
 	reload_tell(r, error);
 	free(r);
-	node_reconcile();
 	node_poke();
 }
 
