@@ -15,6 +15,7 @@
 #include "master/listen.h"
 #include "master/node.h"
 #include "master/notify.h"
+#include "master/orphan.h"
 #include "master/pool.h"
 #include "master/reload.h"
 #include "master/shutdown.h"
@@ -199,6 +200,7 @@ static void node_on_poke(void *arg)
 {
 	(void)arg;
 	poked = false;
+	orphan_step();
 	node_reconcile();
 	reload_step();
 	order_step();

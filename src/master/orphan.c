@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "master/helper.h"
 #include "master/node.h"
 #include "master/orphan.h"
@@ -15,6 +16,7 @@
 #define ORPHAN_ENVIRON_MAX (1 << 20)
 
 static unsigned long serial;
+static bool sweep_due;
 
 const char *orphan_token(
 	const char *pool, int index, char *ret_text, size_t size)
@@ -40,21 +42,46 @@ static bool orphan_read(const char *path, struct buf *ret_text)
 	return true;
 }
 
+static int orphan_compare(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The pids of all processes, sorted; the caller frees them. */
+static pid_t *orphan_known(size_t *ret_count)
+{
+	pid_t *pids = xcalloc((size_t)node_proc_count() + 1, sizeof(*pids));
+	struct proc *pr;
+	size_t n = 0;
+
+	TAILQ_FOREACH(pr, &node.procs, in_node)
+		pids[n++] = pr->pid;
+	qsort(pids, n, sizeof(*pids), orphan_compare);
+	*ret_count = n;
+	return pids;
+}
+
 /* Every child of this process that is neither a worker nor a helper. */
 static void orphan_each(void (*fn)(pid_t pid, void *arg), void *arg)
 {
 	struct buf text = BUF_INIT;
 	char path[64], *p, *end;
-	long pid;
+	size_t count;
+	pid_t *known = orphan_known(&count), pid;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
 		(int)getpid());
 	if (orphan_read(path, &text))
-		for (p = text.data; (pid = strtol(p, &end, 10)) > 0 && end > p;
+		for (p = text.data;
+			(pid = (pid_t)strtol(p, &end, 10)) > 0 && end > p;
 			p = end)
-			if (node_proc((pid_t)pid) == NULL &&
-				!helper_is((pid_t)pid))
-				fn((pid_t)pid, arg);
+			if (bsearch(&pid, known, count, sizeof(pid),
+				    orphan_compare) == NULL &&
+				!helper_is(pid))
+				fn(pid, arg);
+	free(known);
 	buf_done(&text);
 }
 
@@ -96,6 +123,15 @@ static void orphan_look(pid_t pid, void *arg)
 
 void orphan_sweep(void)
 {
+	sweep_due = true;
+	node_poke();
+}
+
+void orphan_step(void)
+{
+	if (!sweep_due)
+		return;
+	sweep_due = false;
 	orphan_each(orphan_look, NULL);
 }
 

@@ -16,8 +16,10 @@
 /* Names a process to its descendants; unique for the life of the master. */
 const char *orphan_token(
 	const char *pool, int index, char *ret_text, size_t size);
-/* Kill the children of ours whose instance is gone. */
+/* Kill the children of ours whose instance is gone, on the next turn: of many
+ * that end together one look is enough. */
 void orphan_sweep(void);
+void orphan_step(void);
 /* The daemon ends: kill every child that is left; true when none is. */
 bool orphan_kill_all(void);
 
