@@ -178,7 +178,7 @@ subtest 'the watchdog is not fed without a required pool' => sub {
 	hear($r, 'WATCHDOG');
 	$r->write_config($YAML =~ s/kind: http/kind: program/r
 		=~ s/ *listen: .*\n//r
-		=~ s/required: true/$&\n    command: [sh, -c, "test -e \@DIR\@\/bad && exit 1; exec sleep 1000"]\n    ready: { after: 10ms }/r
+		=~ s/required: true/$&\n    command: [sh, -c, "test -e \@DIR\@\/bad && exit 1; exec sleep 1000"]\n    ready: { after: 500ms }/r
 		=~ s/web:/must:/r);
 	is(($r->ctl('reload'))[0], 0, 'the required pool can die now');
 	spew("$r->{dir}/bad", '');

@@ -72,12 +72,16 @@ subtest 'strangers are reaped, not killed' => sub {
 	my $r = daemon('init', $POOLS) or return;
 	is($r->status->{pid}, 1, 'it is PID 1');
 	is((http_get($r->port, '/healthz'))[0], 200, 'and serves');
-	inside($r, "for i in 1 2 3 4 5; do (sleep 0.2; echo \$i >> "
-		. "$r->{dir}/done) & done; exit 0");
-	my @children = children_of($r->{init});
-	cmp_ok(scalar @children, '>=', 2 + 4 + 1, 'strangers come to it');
+	inside($r, "for i in 1 2 3 4 5; do (until test -e $r->{dir}/go; "
+		. "do sleep 0.02; done; echo \$i >> $r->{dir}/done) "
+		. ">/dev/null 2>&1 & done; exit 0");
+	my @children;
+	wait_until { 2 + 4 + 5 == (@children = children_of($r->{init})) } 5,
+		'five strangers come to it';
 	send_signal('KILL', grep { (slurp("/proc/$_/cmdline") // '')
 		=~ /^sleep\x001000/ } @children);
+	$r->wait_log(qr/(?s:.*program\.\d\[\d+\] died){2}/);
+	spew("$r->{dir}/go", '');
 	wait_until { 6 == @{[children_of($r->{init})]} } 5,
 		'they are reaped at their end';
 	is(join(' ', sort split ' ', slurp("$r->{dir}/done") // ''),
