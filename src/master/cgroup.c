@@ -20,6 +20,7 @@ static const char *const cgroup_mounts[] = { "/sys/fs/cgroup",
 
 /* Our groups are called so, to tell them from an administrator's. */
 #define CGROUP_PREFIX "reeve-"
+#define CGROUP_TRIES  10
 
 static char *home; /* the group we may divide; NULL: none */
 
@@ -115,15 +116,18 @@ bool cgroup_is_on(void)
 int cgroup_enter(const char *token)
 {
 	char *dir, *procs;
-	int rc;
+	int rc = -1, i;
 
 	if (home == NULL)
 		return 0;
 	dir = cgroup_path(token, "");
 	procs = cgroup_path(token, "/cgroup.procs");
-	rc = mkdir(dir, 0755);
-	if (rc == 0 || errno == EEXIST)
+	/* The master's sweep may take it while it is still empty. */
+	for (i = 0; i < CGROUP_TRIES && rc == -1; i++) {
+		if (mkdir(dir, 0755) == -1 && errno != EEXIST)
+			break;
 		rc = cgroup_write(procs, "0");
+	}
 	free(procs);
 	free(dir);
 	return rc;

@@ -13,13 +13,23 @@ struct helper {
 	void *arg;
 };
 
-static LIST_HEAD(, helper) helpers = LIST_HEAD_INITIALIZER(helpers);
+/* There may be one for each program that starts. */
+#define HELPER_HASH_SIZE 256
+
+LIST_HEAD(helper_hash, helper);
+static struct helper_hash helpers[HELPER_HASH_SIZE];
+static size_t helper_count;
+
+static struct helper_hash *helper_bucket(pid_t pid)
+{
+	return &helpers[(unsigned)pid % HELPER_HASH_SIZE];
+}
 
 static struct helper *helper_find(pid_t pid)
 {
 	struct helper *h;
 
-	LIST_FOREACH(h, &helpers, entry)
+	LIST_FOREACH(h, helper_bucket(pid), entry)
 		if (h->pid == pid)
 			return h;
 	return NULL;
@@ -32,7 +42,8 @@ void helper_add(pid_t pid, helper_fn fn, void *arg)
 	h->pid = pid;
 	h->fn = fn;
 	h->arg = arg;
-	LIST_INSERT_HEAD(&helpers, h, entry);
+	LIST_INSERT_HEAD(helper_bucket(pid), h, entry);
+	helper_count++;
 }
 
 void helper_kill(pid_t pid)
@@ -54,6 +65,7 @@ bool helper_on_exit(pid_t pid, int status)
 	if (h == NULL)
 		return false;
 	LIST_REMOVE(h, entry);
+	helper_count--;
 	if (h->fn != NULL)
 		h->fn(status, h->arg);
 	free(h);
@@ -67,5 +79,5 @@ bool helper_is(pid_t pid)
 
 bool helper_is_none(void)
 {
-	return LIST_EMPTY(&helpers);
+	return helper_count == 0;
 }

@@ -32,6 +32,12 @@ struct node_old_conf {
 static LIST_HEAD(, node_old_conf) old_confs = LIST_HEAD_INITIALIZER(old_confs);
 static bool poked;
 
+/* A storm of deaths asks for thousands of them in a turn. */
+#define NODE_HASH_SIZE 1024
+
+LIST_HEAD(node_hash, proc);
+static struct node_hash by_pid[NODE_HASH_SIZE];
+
 struct pool *node_pool(const char *name)
 {
 	struct pool *p;
@@ -42,11 +48,28 @@ struct pool *node_pool(const char *name)
 	return NULL;
 }
 
+static struct node_hash *node_bucket(pid_t pid)
+{
+	return &by_pid[(unsigned)pid % NODE_HASH_SIZE];
+}
+
+void node_join(struct proc *pr)
+{
+	TAILQ_INSERT_TAIL(&node.procs, pr, in_node);
+	LIST_INSERT_HEAD(node_bucket(pr->pid), pr, same_hash);
+}
+
+void node_leave(struct proc *pr)
+{
+	TAILQ_REMOVE(&node.procs, pr, in_node);
+	LIST_REMOVE(pr, same_hash);
+}
+
 struct proc *node_proc(pid_t pid)
 {
 	struct proc *pr;
 
-	TAILQ_FOREACH(pr, &node.procs, in_node)
+	LIST_FOREACH(pr, node_bucket(pid), same_hash)
 		if (pr->pid == pid)
 			return pr;
 	return NULL;

@@ -33,6 +33,7 @@
  */
 struct proc {
 	TAILQ_ENTRY(proc) in_slot, in_node;
+	LIST_ENTRY(proc) same_hash; /* of the pid */
 	struct pool *pool;
 	struct slot *slot;
 	enum board_state state; /* STARTING, READY or DRAINING */
@@ -96,6 +97,8 @@ struct pool {
 	bool is_new;     /* came with the reload under way */
 	bool in_reload;  /* rolled by the reload under way */
 	bool reconciling, again;
+	bool room_known, has_room;       /* of generations, in this pass */
+	int by_state[BOARD_STATE_COUNT]; /* its processes */
 	/* What a failed reload gives back; NULL outside of one. */
 	const struct conf_pool *old_conf;
 	const struct conf *old_owner;
@@ -149,6 +152,9 @@ struct node {
 extern struct node node;
 
 struct pool *node_pool(const char *name);
+/* A process joins the node's list, and leaves it once it is reaped. */
+void node_join(struct proc *pr);
+void node_leave(struct proc *pr);
 struct proc *node_proc(pid_t pid);
 /* The process with this record on the board, or NULL. */
 struct proc *node_proc_at(int board_slot);

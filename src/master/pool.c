@@ -92,12 +92,7 @@ void pool_free(struct pool *p)
 
 bool pool_is_empty(const struct pool *p)
 {
-	int i;
-
-	for (i = 0; i < p->slot_count; i++)
-		if (!TAILQ_EMPTY(&p->slots[i]->procs))
-			return false;
-	return true;
+	return pool_serving(p) + p->by_state[BOARD_DRAINING] == 0;
 }
 
 static const struct role *pool_role(const struct conf_kind *kind)
@@ -140,34 +135,26 @@ void pool_set_conf(struct pool *p, const struct conf_pool *conf,
 	pool_publish(p);
 }
 
-static int pool_count(
-	const struct pool *p, unsigned states, const unsigned *generation)
+int pool_serving(const struct pool *p)
+{
+	return p->by_state[BOARD_STARTING] + p->by_state[BOARD_READY];
+}
+
+int pool_ready(const struct pool *p)
+{
+	return p->by_state[BOARD_READY];
+}
+
+int pool_ready_of(const struct pool *p, unsigned generation)
 {
 	struct proc *pr;
 	int i, n = 0;
 
 	for (i = 0; i < p->slot_count; i++)
 		TAILQ_FOREACH(pr, &p->slots[i]->procs, in_slot)
-			if ((states & 1u << pr->state) != 0 &&
-				(generation == NULL ||
-					pr->generation == *generation))
-				n++;
+			n += pr->state == BOARD_READY &&
+			     pr->generation == generation;
 	return n;
-}
-
-int pool_serving(const struct pool *p)
-{
-	return pool_count(p, 1u << BOARD_STARTING | 1u << BOARD_READY, NULL);
-}
-
-int pool_ready(const struct pool *p)
-{
-	return pool_count(p, 1u << BOARD_READY, NULL);
-}
-
-int pool_ready_of(const struct pool *p, unsigned generation)
-{
-	return pool_count(p, 1u << BOARD_READY, &generation);
 }
 
 int pool_surge(const struct pool *p)
@@ -308,8 +295,17 @@ static void pool_spawn(struct pool *p, struct slot *s)
 /* No process of it is on its way in or out. */
 static bool pool_is_still(const struct pool *p)
 {
-	return pool_count(p, 1u << BOARD_STARTING | 1u << BOARD_DRAINING,
-		       NULL) == 0;
+	return p->by_state[BOARD_STARTING] + p->by_state[BOARD_DRAINING] == 0;
+}
+
+/* What is started in a pass is of the pool's own generation, so the answer
+ * holds for all of its slots. */
+static bool pool_has_room(struct pool *p)
+{
+	if (!p->room_known)
+		p->has_room = generation_has_room(p);
+	p->room_known = true;
+	return p->has_room;
 }
 
 /* A slot whose process should be replaced, or that has none. */
@@ -321,7 +317,7 @@ static void pool_fill_slot(struct pool *p, struct slot *s)
 	if (slot_is_resting(s) || reload_is_failing(p))
 		return;
 	if (pool_slot_serves(s)) {
-		if (!generation_has_room(p))
+		if (!pool_has_room(p))
 			return;
 		if (surge > 0) {
 			if (pool_serving(p) - p->desired < surge)
@@ -333,7 +329,7 @@ static void pool_fill_slot(struct pool *p, struct slot *s)
 			pool_drain_slot(s, NULL, "replaced");
 		return;
 	}
-	if (!generation_has_room(p) || (surge == 0 && !TAILQ_EMPTY(&s->procs)))
+	if (!pool_has_room(p) || (surge == 0 && !TAILQ_EMPTY(&s->procs)))
 		return;
 	wait = pool_waits_for(p);
 	if (wait != NULL) {
@@ -355,15 +351,15 @@ static void pool_drop_starting(struct slot *s, const struct proc *current)
 	}
 }
 
-static void pool_reconcile_slot(struct pool *p, struct slot *s)
+static void pool_reconcile_slot(
+	struct pool *p, struct slot *s, const char *reason, bool may_stop)
 {
-	const char *reason = pool_stop_reason(p);
 	struct proc *current;
 
 	if (reason == NULL && s->index >= p->desired)
 		reason = "fewer are wanted";
 	if (reason != NULL) {
-		if (pool_may_stop(p))
+		if (may_stop)
 			pool_drain_slot(s, NULL, reason);
 		slot_stop(s, s->index < p->desired ? reason : NULL);
 		return;
@@ -484,9 +480,12 @@ void pool_reconcile(struct pool *p)
 		return;
 	p->reconciling = true;
 	while (p->again) {
-		p->again = false;
+		const char *reason = pool_stop_reason(p);
+		bool may_stop = pool_may_stop(p);
+
+		p->again = p->room_known = false;
 		for (i = 0; i < p->slot_count; i++)
-			pool_reconcile_slot(p, p->slots[i]);
+			pool_reconcile_slot(p, p->slots[i], reason, may_stop);
 	}
 	p->reconciling = false;
 	pool_publish(p);

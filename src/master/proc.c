@@ -101,6 +101,8 @@ static void proc_set_state(struct proc *pr, enum board_state state)
 	log_debug("%s.%d[%d]: %s -> %s", pr->pool->name, pr->slot->index,
 		(int)pr->pid, board_state_names[pr->state],
 		board_state_names[state]);
+	pr->pool->by_state[pr->state]--;
+	pr->pool->by_state[state]++;
 	pr->state = state;
 	proc_publish(pr);
 }
@@ -126,7 +128,8 @@ static void proc_join(struct proc *pr)
 {
 	pr->timer = loop_timer_new(node.loop, proc_on_timer, pr);
 	TAILQ_INSERT_HEAD(&pr->slot->procs, pr, in_slot);
-	TAILQ_INSERT_TAIL(&node.procs, pr, in_node);
+	pr->pool->by_state[pr->state]++;
+	node_join(pr);
 }
 
 void proc_distrust(struct proc *pr, const char *why)
@@ -278,7 +281,6 @@ void proc_set_ready(struct proc *pr)
 	proc_set_age_timer(pr);
 	if (pr->pool == node.logger)
 		stream_restart();
-	pool_reconcile(pr->pool);
 	node_poke();
 }
 
@@ -553,21 +555,18 @@ void proc_on_exit(struct proc *pr, int status)
 {
 	struct pool *p = pr->pool;
 	char text[NODE_WHY_MAX];
-	bool is_program;
 
 	proc_exit_text(status, text, sizeof(text));
 	TAILQ_REMOVE(&pr->slot->procs, pr, in_slot);
-	TAILQ_REMOVE(&node.procs, pr, in_node);
+	p->by_state[pr->state]--;
+	node_leave(pr);
 	board_retire_counters(&node.board, pr->board_slot, p->board_pool);
 	stream_close(pr);
 	order_on_exit(pr);
 	pool_on_exit(pr, status, text);
-	is_program = p->role == NULL;
-	if (is_program)
+	if (p->role == NULL)
 		cgroup_kill(pr->token);
 	proc_free(pr);
-	if (is_program)
-		orphan_sweep();
-	pool_reconcile(p);
+	/* One step for all that died in this turn, not one for each. */
 	node_poke();
 }

@@ -11,9 +11,14 @@
 #include "master/proc.h"
 #include "master/reap.h"
 
+/* What the dead may have left to be cleared away. */
+struct reap_left {
+	bool orphans, groups;
+};
+
 /* The dead first stay as they are, so that pid and process group are still
  * their own while the rest of the group is killed. */
-static bool reap_dead(void)
+static bool reap_dead(struct reap_left *left)
 {
 	siginfo_t si;
 	struct proc *pr;
@@ -28,15 +33,13 @@ static bool reap_dead(void)
 		(void)kill(-si.si_pid, SIGKILL);
 	if (waitpid(si.si_pid, &status, 0) != si.si_pid)
 		return false;
-	if (pr != NULL) {
+	/* A worker of ours has no children to leave behind. */
+	left->orphans |= pr == NULL || pr->pool->role == NULL;
+	left->groups |= pr == NULL;
+	if (pr != NULL)
 		proc_on_exit(pr, status);
-	} else {
-		if (!helper_on_exit(si.si_pid, status))
-			log_debug("reaped %d, a stranger", (int)si.si_pid);
-		orphan_sweep();
-		cgroup_sweep();
-		node_poke();
-	}
+	else if (!helper_on_exit(si.si_pid, status))
+		log_debug("reaped %d, a stranger", (int)si.si_pid);
 	return true;
 }
 
@@ -59,8 +62,16 @@ static bool reap_stopped(void)
 
 void reap_all(void)
 {
+	struct reap_left left = { false, false };
+
 	while (reap_stopped())
 		;
-	while (reap_dead())
+	while (reap_dead(&left))
 		;
+	if (left.orphans)
+		orphan_sweep();
+	if (left.groups)
+		cgroup_sweep();
+	if (left.orphans || left.groups)
+		node_poke();
 }
