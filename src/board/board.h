@@ -20,8 +20,9 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "board/series.h"
 
-#define BOARD_VERSION   1
+#define BOARD_VERSION   2
 #define BOARD_POOLS_MAX 256
 #define BOARD_SLOTS_MAX 4096 /* processes, both generations together */
 #define BOARD_CPU_WORDS 16   /* 1024 CPUs */
@@ -149,6 +150,7 @@ struct board_header {
 	int64_t reload_at_wall; /* 0: never */
 	int32_t reload_ok;
 	char reload_error[1024];
+	char counts_error[256]; /* of the counts' source; "": well */
 	/* Above every record ever taken: readers look no further, so that the
 	 * pages beyond stay untouched. */
 	_Atomic int32_t slot_limit, pool_limit;
@@ -162,6 +164,7 @@ struct board_map {
 	/* Per pool: what its gone processes had counted, so that sums over a
 	 * pool never fall.  Written by the master. */
 	struct board_live past[BOARD_POOLS_MAX];
+	struct series_table series; /* see board/series.h */
 };
 
 struct board {

@@ -7,6 +7,7 @@
  */
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct metrics_pool {
 
 struct metrics {
 	struct buf *out;
+	const struct series_table *series;
 	struct board_header header;
 	struct metrics_pool *pools;
 	size_t pool_count;
@@ -256,6 +258,145 @@ static void metrics_task_duration(const struct metrics *m, const char *name)
 	}
 }
 
+/* `NAME{topic="…",handler="…"`: the caller closes. */
+static void metrics_series_head(
+	const struct metrics *m, const char *name, const struct series *s)
+{
+	buf_printf(m->out, "%s{", name);
+	metrics_label(m->out, "topic", s->topic);
+	buf_putc(m->out, ',');
+	metrics_label(m->out, "handler", s->handler);
+}
+
+static bool metrics_series_is_used(const struct series *s)
+{
+	return atomic_load_explicit(&s->state, memory_order_acquire) == 2;
+}
+
+static void metrics_outcomes(const struct metrics *m, const char *name)
+{
+	int i, k;
+
+	for (i = 0; i < SERIES_MAX; i++) {
+		const struct series *s = &m->series->rows[i];
+
+		for (k = 0; metrics_series_is_used(s) && k < SERIES_OUTCOMES;
+			k++) {
+			metrics_series_head(m, name, s);
+			buf_printf(m->out, ",outcome=\"%s\"} %" PRIu64 "\n",
+				series_outcome_names[k],
+				atomic_load(&s->outcomes[k]));
+		}
+	}
+}
+
+static void metrics_series_in_flight(const struct metrics *m, const char *name)
+{
+	int i;
+
+	for (i = 0; i < SERIES_MAX; i++) {
+		const struct series *s = &m->series->rows[i];
+
+		if (!metrics_series_is_used(s))
+			continue;
+		metrics_series_head(m, name, s);
+		buf_printf(
+			m->out, "} %" PRId64 "\n", atomic_load(&s->in_flight));
+	}
+}
+
+static void metrics_series_histogram(const struct metrics *m, const char *name,
+	const struct series *s, const struct series_histogram *h)
+{
+	char bucket[96], sum[96], count[96];
+	uint64_t total = 0;
+	unsigned i;
+
+	snprintf(bucket, sizeof(bucket), "%s_bucket", name);
+	snprintf(sum, sizeof(sum), "%s_sum", name);
+	snprintf(count, sizeof(count), "%s_count", name);
+	for (i = 0; i < SERIES_BUCKETS; i++) {
+		int64_t limit = board_bucket_limit(i);
+
+		total += atomic_load(&h->count[i]);
+		metrics_series_head(m, bucket, s);
+		if (limit < 0)
+			buf_printf(
+				m->out, ",le=\"+Inf\"} %" PRIu64 "\n", total);
+		else
+			buf_printf(m->out, ",le=\"%.6f\"} %" PRIu64 "\n",
+				(double)limit / US_PER_S, total);
+	}
+	metrics_series_head(m, sum, s);
+	buf_printf(
+		m->out, "} %.6f\n", (double)atomic_load(&h->sum_us) / US_PER_S);
+	metrics_series_head(m, count, s);
+	buf_printf(m->out, "} %" PRIu64 "\n", total);
+}
+
+static void metrics_waits(const struct metrics *m, const char *name)
+{
+	int i;
+
+	for (i = 0; i < SERIES_MAX; i++)
+		if (metrics_series_is_used(&m->series->rows[i]))
+			metrics_series_histogram(m, name, &m->series->rows[i],
+				&m->series->rows[i].wait);
+}
+
+static void metrics_runs(const struct metrics *m, const char *name)
+{
+	int i;
+
+	for (i = 0; i < SERIES_MAX; i++)
+		if (metrics_series_is_used(&m->series->rows[i]))
+			metrics_series_histogram(m, name, &m->series->rows[i],
+				&m->series->rows[i].run);
+}
+
+static void metrics_topic(
+	const struct metrics *m, const char *name, size_t offset, double unit)
+{
+	int i;
+
+	for (i = 0; i < SERIES_TOPICS; i++) {
+		const struct series_topic *t = &m->series->topics[i];
+		const _Atomic int64_t *value =
+			(const void *)((const char *)t + offset);
+
+		if (atomic_load(&t->used) == 0)
+			continue;
+		buf_printf(m->out, "%s{", name);
+		metrics_label(m->out, "topic", t->name);
+		buf_printf(m->out, "} %g\n", (double)atomic_load(value) / unit);
+	}
+}
+
+static void metrics_waiting(const struct metrics *m, const char *name)
+{
+	metrics_topic(m, name, offsetof(struct series_topic, waiting), 1);
+}
+
+static void metrics_pending(const struct metrics *m, const char *name)
+{
+	metrics_topic(m, name, offsetof(struct series_topic, pending), 1);
+}
+
+static void metrics_delayed(const struct metrics *m, const char *name)
+{
+	metrics_topic(m, name, offsetof(struct series_topic, delayed), 1);
+}
+
+static void metrics_dead(const struct metrics *m, const char *name)
+{
+	metrics_topic(m, name, offsetof(struct series_topic, dead), 1);
+}
+
+static void metrics_oldest(const struct metrics *m, const char *name)
+{
+	metrics_topic(m, name, offsetof(struct series_topic, oldest_ms), 1000);
+}
+
 #define METRICS_SUM(field) .offset = offsetof(struct view_sum, field)
 
 static const struct metrics_family metrics_families[] = {
@@ -327,6 +468,29 @@ static const struct metrics_family metrics_families[] = {
 	{ "reeve_task_duration_seconds", "histogram",
 		"From taking a task to its end.",
 		.write = metrics_task_duration },
+	{ "reeve_queue_tasks_total", "counter",
+		"Ends of attempts, by topic, handler and outcome.",
+		.write = metrics_outcomes },
+	{ "reeve_queue_tasks_in_flight", "gauge", "Tasks in their handlers.",
+		.write = metrics_series_in_flight },
+	{ "reeve_queue_wait_seconds", "histogram",
+		"From entering the queue to the start of the handler.",
+		.write = metrics_waits },
+	{ "reeve_queue_run_seconds", "histogram", "In the handler.",
+		.write = metrics_runs },
+	{ "reeve_queue_waiting", "gauge",
+		"Tasks in the topic that no worker has yet.",
+		.write = metrics_waiting },
+	{ "reeve_queue_pending", "gauge",
+		"Tasks that a worker holds, on any node.",
+		.write = metrics_pending },
+	{ "reeve_queue_delayed", "gauge",
+		"Tasks that wait for their time or for a retry.",
+		.write = metrics_delayed },
+	{ "reeve_queue_dead", "gauge", "Dead letters.", .write = metrics_dead },
+	{ "reeve_queue_oldest_seconds", "gauge",
+		"Age of the oldest task that no worker has yet.",
+		.write = metrics_oldest },
 };
 
 #define METRICS_FAMILIES (sizeof(metrics_families) / sizeof(*metrics_families))
@@ -373,7 +537,9 @@ static void metrics_write(
 
 void report_metrics(const struct board *b, struct buf *out)
 {
-	struct metrics m = { .out = out, .now = clock_now() };
+	struct metrics m = {
+		.out = out, .series = &b->map->series, .now = clock_now()
+	};
 	struct view v;
 	size_t i;
 	int pool;

@@ -8,7 +8,7 @@
  * outlive an upgrade of the master.
  *
  *	worker -> master	READY, RETIRE
- *	governor -> master	COMMAND, SUSPECT
+ *	governor -> master	COMMAND, SUSPECT, COUNT, NOTE
  *	master -> governor	TEXT*, DONE	(answers to one COMMAND; DONE
  *				with a descriptor where the command says so)
  *	master -> logger	STREAM (+ one descriptor), REOPEN
@@ -47,6 +47,11 @@ enum msg_type {
 	MSG_MASTER_REOPEN = 8,
 	/* The files are open: answers REOPEN. */
 	MSG_LOGGER_REOPENED = 9,
+	/* The count that a pool should have: name the pool, value the count
+	 * or -1 for the file's own, text where it comes from. */
+	MSG_GOVERN_COUNT = 10,
+	/* What is wrong with the source of the counts: text; "" is well. */
+	MSG_GOVERN_NOTE = 11,
 	MSG_COUNT
 };
 

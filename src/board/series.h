@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * series - counters of the queue: one record per topic and handler, shared by
+ * all workers of the node, and one per topic with the lengths in Redis.
+ *
+ * Records are found or made without a lock and never given back: a node has a
+ * few dozen, and a table that is full counts under the name "other".
+ */
+#ifndef BOARD_SERIES_H
+#define BOARD_SERIES_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define SERIES_MAX      256
+#define SERIES_TOPICS   64
+#define SERIES_OUTCOMES 8
+#define SERIES_BUCKETS  24
+#define SERIES_NAME_MAX 64
+
+struct board;
+
+enum series_outcome {
+	SERIES_SUCCESS = 0,
+	SERIES_RETRY = 1,
+	SERIES_DEAD = 2,
+	SERIES_CANCELLED = 3,
+	SERIES_DUPLICATE = 4,
+	SERIES_FENCED = 5,
+	SERIES_TIMEOUT = 6, /* counted beside RETRY or DEAD */
+	SERIES_CRASH = 7,   /* likewise */
+};
+extern const char *const series_outcome_names[SERIES_OUTCOMES];
+
+struct series_histogram {
+	_Atomic uint64_t sum_us;
+	_Atomic uint64_t count[SERIES_BUCKETS]; /* as board_bucket */
+};
+
+struct series {
+	_Atomic uint32_t state; /* 0 free, 1 being named, 2 in use */
+	char topic[SERIES_NAME_MAX];
+	char handler[SERIES_NAME_MAX];
+	_Atomic uint64_t outcomes[SERIES_OUTCOMES];
+	struct series_histogram wait; /* from entering the queue to a start */
+	struct series_histogram run;  /* in the handler */
+	_Atomic int64_t in_flight;
+} __attribute__((aligned(64)));
+
+/* What the governor reads in Redis; written by it alone. */
+struct series_topic {
+	_Atomic uint32_t used;
+	char name[SERIES_NAME_MAX];
+	_Atomic int64_t waiting; /* not yet delivered */
+	_Atomic int64_t pending; /* delivered, not finished */
+	_Atomic int64_t delayed, dead;
+	_Atomic int64_t oldest_ms; /* age of the oldest that waits */
+	_Atomic int64_t at_us;     /* clock_now of the reading */
+} __attribute__((aligned(64)));
+
+struct series_table {
+	struct series rows[SERIES_MAX];
+	struct series_topic topics[SERIES_TOPICS];
+};
+
+/* The record of a topic and a handler, made if need be; never NULL. */
+struct series *series_find(
+	struct board *b, const char *topic, const char *handler);
+/* NULL when the table is full. */
+struct series_topic *series_topic(struct board *b, const char *name);
+void series_observe(struct series_histogram *h, int64_t us);
+
+#endif
