@@ -20,6 +20,8 @@ src_task_libtask_a_SOURCES += src/task/handler_poll.c
 src_task_libtask_a_SOURCES += src/task/handler_vars.c
 src_task_libtask_a_SOURCES += src/task/handler_vars.h
 src_task_libtask_a_SOURCES += src/task/task.c
+src_task_libtask_a_SOURCES += src/task/keys.c
+src_task_libtask_a_SOURCES += src/task/keys.h
 src_task_libtask_a_SOURCES += src/task/task.h
 
 check_PROGRAMS += t/unit/task.t

@@ -91,6 +91,7 @@ static const struct task_member task_members[] = {
 		TASK_SPAN_MAX_MS },
 	{ "unique", TASK_KIND_NAME, TASK_AT(unique), 0, 0 },
 	{ "tracked", TASK_KIND_BOOL, TASK_AT(tracked), 0, 0 },
+	{ "reply", TASK_KIND_BOOL, TASK_AT(reply), 0, 0 },
 	{ "created", TASK_KIND_INT, TASK_AT(created_ms), 0, TASK_WALL_MAX_MS },
 	{ "epoch", TASK_KIND_INT, TASK_AT(epoch), 0, INT64_MAX },
 	{ "delay_ms", TASK_KIND_DELAY, 0, 0, TASK_SPAN_MAX_MS },
@@ -252,7 +253,7 @@ static int task_read_member(struct task *t, const struct task_member *m,
 	case TASK_KIND_BOOL:
 		if (v->type != JSONR_BOOL)
 			return task_refuse(m, err, v, "true or false");
-		t->tracked = v->number != 0;
+		*(bool *)((char *)t + m->offset) = v->number != 0;
 		return 0;
 	case TASK_KIND_PARAMS: break;
 	}
@@ -400,6 +401,8 @@ char *task_print(const struct task *t, size_t *ret_len)
 	if (t->unique != NULL)
 		jsonw_str(&j, "unique", t->unique);
 	jsonw_bool(&j, "tracked", t->tracked);
+	if (t->reply)
+		jsonw_bool(&j, "reply", true);
 	jsonw_int(&j, "created", t->created_ms);
 	task_print_int(&j, "epoch", t->epoch);
 	task_print_int(&j, "at", t->at_ms);

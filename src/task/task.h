@@ -5,7 +5,7 @@
  * One JSON object in the field `task`:
  *
  *	{"id","handler","params","tenant","attempt","timeout_ms","unique",
- *	 "tracked","created","epoch","delay_ms","at","deadline","priority",
+ *	 "tracked","reply","created","epoch","delay_ms","at","deadline","priority",
  *	 "crashes","errors"}
  *
  * Only `handler` is needed from a producer; task_parse fills in the rest.
@@ -70,6 +70,7 @@ struct task {
 	int64_t priority;
 	int64_t epoch; /* fencing token; raised with each dispatch */
 	bool tracked;
+	bool reply;        /* somebody waits: its outcome is kept for a day */
 	const char *topic; /* where it was taken from: borrowed, no part of the
 			      envelope; NULL: nobody said */
 	struct task_error {
