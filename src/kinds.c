@@ -3,9 +3,11 @@
 
 #include "api/options.h"
 #include "kinds.h"
+#include "queue/options.h"
 
 const struct conf_kind *const kinds[] = {
 	&conf_kind_program,
 	&conf_kind_http,
+	&conf_kind_queue,
 	NULL,
 };

@@ -28,12 +28,14 @@
 #include "master/pidfile.h"
 #include "master/signals.h"
 #include "master/upgrade.h"
+#include "queue/queue.h"
 #include "worker/worker.h"
 
 #define REEVED_CONFIG SYSCONFDIR "/reeve/process.yaml"
 
 static const struct role *const roles[] = {
 	&role_http,
+	&role_queue,
 	NULL,
 };
 

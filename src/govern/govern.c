@@ -2,9 +2,11 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "board/role.h"
 #include "govern/command.h"
+#include "govern/counts.h"
 #include "govern/govern.h"
 #include "govern/options.h"
 #include "govern/routes.h"
@@ -28,6 +30,7 @@ struct govern {
 	struct http_server *server; /* owned, as the next three */
 	struct command_table *commands;
 	struct lookout *lookout;
+	struct counts *counts; /* NULL: no queues */
 	struct routes routes;
 	bool draining, disconnected;
 };
@@ -81,6 +84,10 @@ static void *govern_start(struct worker *w, struct err *err)
 		http_server_listen(g->server, child->listeners[i]);
 	g->lookout = lookout_new(w);
 	worker_on_msg(w, govern_on_msg, g);
+	/* Without counts from outside the file's stand: no reason to go. */
+	g->counts = counts_new(w, err);
+	if (g->counts == NULL && err->text[0] != '\0')
+		log_error("no counts from Redis: %s", err->text);
 	return g;
 }
 
@@ -108,6 +115,7 @@ static void govern_stop(void *self)
 {
 	struct govern *g = self;
 
+	counts_free(g->counts);
 	lookout_free(g->lookout);
 	govern_finish(g);
 	command_table_free(g->commands);

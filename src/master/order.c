@@ -218,6 +218,38 @@ static void order_on_reopened(void)
 	}
 }
 
+/* A count from outside (the key in Redis, autoscaling); the same again is no
+ * news. */
+static void order_count(const struct msg *m)
+{
+	struct pool *p = node_pool(m->name);
+
+	if (p == NULL || p->is_internal || p->is_removed ||
+		node.phase != NODE_RUNNING)
+		return;
+	if (m->value < 0) {
+		if (p->override >= 0 && strcmp(p->source, m->text) == 0)
+			pool_scale(p, -1, NULL);
+		return;
+	}
+	if (m->value < p->conf->min_count || m->value > p->conf->max_count ||
+		(p->override == m->value && strcmp(p->source, m->text) == 0))
+		return;
+	log_info("%s: %lld workers wanted by %s", p->name, (long long)m->value,
+		m->text);
+	pool_scale(p, (int)m->value, m->text);
+}
+
+static void order_note(const struct msg *m)
+{
+	struct board_header *h = &node.board.map->header;
+
+	board_write_begin(&h->version);
+	snprintf(h->counts_error, sizeof(h->counts_error), "%.*s",
+		(int)sizeof(h->counts_error) - 1, m->text);
+	board_write_end(&h->version);
+}
+
 void order_on_msg(struct proc *from, const struct msg *m)
 {
 	struct proc *suspect;
@@ -230,6 +262,14 @@ void order_on_msg(struct proc *from, const struct msg *m)
 		order_carry_out(order_new(from, m->token,
 					(enum msg_command)m->value, m->name),
 			m->text);
+		return;
+	}
+	if (from->pool == node.governor && m->type == MSG_GOVERN_COUNT) {
+		order_count(m);
+		return;
+	}
+	if (from->pool == node.governor && m->type == MSG_GOVERN_NOTE) {
+		order_note(m);
 		return;
 	}
 	if (from->pool == node.governor && m->type == MSG_GOVERN_SUSPECT) {

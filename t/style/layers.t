@@ -27,7 +27,7 @@ my %below = (
 	queue => [qw(base loop conf board link task worker)],
 	logger => [qw(base loop conf board worker)],
 	master => [qw(base loop conf board)],
-	ctl => [qw(base loop conf board link task)],
+	ctl => [qw(base loop conf board link task queue)],
 	'' => [qw(base loop conf board link task worker api govern logger
 		queue master ctl)],
 );

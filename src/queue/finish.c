@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: ISC */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "queue/args.h"
+#include "queue/finish.h"
+#include "queue/flight.h"
+#include "queue/lease.h"
+#include "queue/scripts.h"
+#include "queue/topic.h"
+
+/* The pause before outcomes are sent again that the server refused. */
+#define FINISH_AGAIN_US (1 * US_PER_S)
+
+static_assert((int)END_DUPLICATE == (int)SERIES_DUPLICATE &&
+		      (int)END_SUCCESS == (int)SERIES_SUCCESS,
+	"ends are counted by number");
+
+static const char *const end_words[END_COUNT] = {
+	[END_SUCCESS] = "success",
+	[END_RETRY] = "retry",
+	[END_DEAD] = "dead",
+	[END_CANCELLED] = "cancelled",
+	[END_DUPLICATE] = "duplicate",
+};
+
+/* Flights whose outcome is in one command. */
+struct finish_batch {
+	struct topic *topic;
+	size_t count;
+	struct flight *flights[];
+};
+
+char *finish_unique_key(const struct flight *f)
+{
+	return xasprintf("%s:unique:%s", f->topic->stream, f->task->unique);
+}
+
+void finish_keep_payload(struct flight *f, const char *text, size_t len)
+{
+	if (text == NULL)
+		return;
+	f->payload = xmalloc(len + 1);
+	memcpy(f->payload, text, len);
+	f->payload[len] = '\0';
+	f->payload_len = len;
+}
+
+static void finish_queue(struct flight *f)
+{
+	struct topic *t = f->topic;
+	bool plain = f->end == END_SUCCESS && !f->is_resent &&
+		     f->task->unique == NULL && lease_is_young(f);
+
+	flight_set_state(f, FLIGHT_FINISHING);
+	if (plain) {
+		TAILQ_INSERT_TAIL(&t->landing, f, ending);
+		t->landing_count++;
+	} else {
+		TAILQ_INSERT_TAIL(&t->ending, f, ending);
+		t->ending_count++;
+	}
+	consumer_poke(t->consumer);
+}
+
+static const char *finish_state(
+	const struct flight *f, const struct handler_result *r)
+{
+	if (f->end == END_SUCCESS)
+		return task_state_names[TASK_SUCCESS];
+	if (f->end == END_CANCELLED)
+		return task_state_names[TASK_CANCELLED];
+	if (f->end == END_RETRY)
+		return task_state_names[TASK_PENDING];
+	return task_state_names[r != NULL && r->outcome == HANDLER_TIMEOUT
+					? TASK_TIMEOUT
+					: TASK_FAILED];
+}
+
+/* Somebody waits for it: the outcome is kept beside the queue.  In a slot of
+ * its own, so no part of the scripts. */
+static void finish_record(struct flight *f, const struct handler_result *r)
+{
+	struct consumer *c = f->topic->consumer;
+	struct args a = ARGS_INIT;
+	char *key;
+
+	if (f->task == NULL || !f->task->reply)
+		return;
+	key = keys_other(c->conf->redis_prefix, "task:", f->task->id);
+	args_add(&a, "HSET");
+	args_add(&a, key);
+	args_add(&a, "state");
+	args_add(&a, finish_state(f, r));
+	args_add(&a, "handler");
+	args_add(&a, f->task->handler);
+	args_add(&a, "topic");
+	args_add(&a, f->topic->name);
+	args_add(&a, "worker");
+	args_add(&a, c->name);
+	args_add(&a, "attempts");
+	args_add_number(&a, f->task->attempt + (f->end == END_SUCCESS));
+	args_add(&a, "at");
+	args_add_number(&a, consumer_now_ms(c));
+	args_add(&a, f->end == END_SUCCESS ? "result" : "error");
+	if (r != NULL && r->text != NULL)
+		args_add_bytes(&a, r->text, r->text_len);
+	else
+		args_add(&a, f->reason != NULL ? f->reason : "");
+	(void)redis_command(
+		c->commands, NULL, NULL, (int)a.count, a.items, a.lens);
+	(void)redis_printf(
+		c->commands, NULL, NULL, "EXPIRE %s %d", key, KEYS_KEEP_S);
+	args_done(&a);
+	free(key);
+}
+
+void finish_end(struct flight *f, enum flight_end end, const char *reason)
+{
+	f->end = end;
+	free(f->reason);
+	f->reason = reason != NULL ? xstrdup(reason) : NULL;
+	if (end == END_DEAD)
+		log_warn("task %s (%s) to the dead letters of %s: %s",
+			f->task != NULL ? f->task->id : "?", f->id,
+			f->topic->name, reason);
+	if (f->payload == NULL && f->task != NULL &&
+		(end == END_DEAD || end == END_RETRY))
+		f->payload = task_print(f->task, &f->payload_len);
+	finish_record(f, f->result);
+	finish_queue(f);
+}
+
+void finish_postpone(struct flight *f, int64_t left_ms)
+{
+	f->pause_ms = left_ms;
+	finish_end(f, END_RETRY, NULL);
+}
+
+static void finish_retry(struct flight *f, const struct handler_result *r)
+{
+	const struct conf_handler *h = f->handler;
+	struct task_retry policy = { h->retry_max + 1, h->retry_base_us,
+		h->retry_cap_us };
+	int64_t pause = r->pause_us >= 0
+				? r->pause_us
+				: task_retry_pause(&policy, f->task->attempt);
+
+	f->pause_ms = pause / US_PER_MS;
+	if (r->outcome != HANDLER_SNOOZE)
+		f->task->attempt++;
+	finish_end(f, END_RETRY, NULL);
+}
+
+static void finish_failure(struct flight *f, const struct handler_result *r)
+{
+	char why[512];
+	int n;
+
+	n = snprintf(why, sizeof(why), "%s", handler_outcome_names[r->outcome]);
+	if (r->text != NULL && r->text_len > 0)
+		snprintf(why + n, sizeof(why) - (size_t)n, ": %.*s",
+			(int)(r->text_len < 400 ? r->text_len : 400), r->text);
+	task_add_error(f->task, consumer_now_ms(f->topic->consumer), why);
+	log_debug("task %s attempt %lld: %s", f->task->id,
+		(long long)f->task->attempt, why);
+	if (r->outcome != HANDLER_FATAL &&
+		f->task->attempt < f->handler->retry_max) {
+		finish_retry(f, r);
+		return;
+	}
+	f->task->attempt++;
+	finish_end(f, END_DEAD, why);
+}
+
+void finish_result(struct flight *f, const struct handler_result *r)
+{
+	f->result = r;
+	switch (r->outcome) {
+	case HANDLER_SUCCESS: finish_end(f, END_SUCCESS, NULL); break;
+	case HANDLER_SNOOZE: finish_retry(f, r); break;
+	case HANDLER_CANCELLED: finish_end(f, END_CANCELLED, NULL); break;
+	default:
+		if (f->is_cancelled)
+			finish_end(f, END_CANCELLED, NULL);
+		else
+			finish_failure(f, r);
+		break;
+	}
+	f->result = NULL;
+}
+
+static struct finish_batch *finish_take(
+	struct topic *t, struct flights *from, unsigned *count)
+{
+	struct finish_batch *b =
+		xcalloc(1, sizeof(*b) + *count * sizeof(b->flights[0]));
+	struct flight *f;
+
+	b->topic = t;
+	while ((f = TAILQ_FIRST(from)) != NULL) {
+		TAILQ_REMOVE(from, f, ending);
+		b->flights[b->count++] = f;
+	}
+	*count = 0;
+	return b;
+}
+
+/* Whether it was stored is not known, or it was not: again, later. */
+static void finish_batch_unstored(struct finish_batch *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->count; i++)
+		flight_set_state(b->flights[i], FLIGHT_UNSTORED);
+	if (b->count > 0 && !loop_timer_is_set(b->topic->mend))
+		loop_timer_start(b->topic->mend, FINISH_AGAIN_US);
+}
+
+static void finish_on_landed(const struct redis_reply *reply, void *arg)
+{
+	struct finish_batch *b = arg;
+	struct consumer *c = b->topic->consumer;
+	size_t i;
+
+	if (reply == NULL || redis_type(reply) == REDIS_ERROR)
+		finish_batch_unstored(b);
+	else
+		for (i = 0; i < b->count; i++)
+			flight_land(b->flights[i]);
+	free(b);
+	consumer_poke(c);
+}
+
+static void finish_send_landing(struct topic *t, struct redis *r)
+{
+	struct finish_batch *b = finish_take(t, &t->landing, &t->landing_count);
+	struct args a = ARGS_INIT;
+	size_t i;
+
+	/* First the entry, then the pending mark: a crash in between leaves a
+	 * mark without an entry, which the next claim drops, and not an entry
+	 * that nobody would ever look at. */
+	args_add(&a, "XDEL");
+	args_add(&a, t->stream);
+	for (i = 0; i < b->count; i++)
+		args_add(&a, b->flights[i]->id);
+	(void)redis_command(r, NULL, NULL, (int)a.count, a.items, a.lens);
+	args_reset(&a);
+	args_add(&a, "HINCRBY");
+	args_add(&a, t->stats);
+	args_add(&a, end_words[END_SUCCESS]);
+	args_add_number(&a, (int64_t)b->count);
+	(void)redis_command(r, NULL, NULL, (int)a.count, a.items, a.lens);
+	args_reset(&a);
+	args_add(&a, "XACK");
+	args_add(&a, t->stream);
+	args_add(&a, CONSUMER_GROUP);
+	for (i = 0; i < b->count; i++)
+		args_add(&a, b->flights[i]->id);
+	if (redis_command(
+		    r, finish_on_landed, b, (int)a.count, a.items, a.lens) != 0)
+		finish_on_landed(NULL, b);
+	args_done(&a);
+}
+
+static bool finish_is_lost(const struct redis_reply *reply, const char *id)
+{
+	size_t i, n = redis_count(reply);
+
+	for (i = 0; i < n; i++)
+		if (strcmp(redis_text(redis_at(reply, i), NULL), id) == 0)
+			return true;
+	return false;
+}
+
+static void finish_stored(struct flight *f, const struct redis_reply *lost)
+{
+	struct topic *t = f->topic;
+
+	if (finish_is_lost(lost, f->id)) {
+		/* Sent twice: the first time has stored it. */
+		if (f->is_resent)
+			flight_land(f);
+		else
+			flight_fence(f);
+		return;
+	}
+	if (f->end == END_RETRY)
+		topic_note_due(t, consumer_now_ms(t->consumer) + f->pause_ms);
+	flight_land(f);
+}
+
+static void finish_on_ended(const struct redis_reply *reply, void *arg)
+{
+	struct finish_batch *b = arg;
+	struct consumer *c = b->topic->consumer;
+	size_t i;
+
+	if (reply == NULL) {
+		finish_batch_unstored(b);
+	} else if (redis_type(reply) == REDIS_ERROR) {
+		log_warn("topic %s: storing outcomes: %s, trying again in 1 s",
+			b->topic->name, redis_text(reply, NULL));
+		finish_batch_unstored(b);
+	} else {
+		for (i = 0; i < b->count; i++)
+			finish_stored(b->flights[i], reply);
+	}
+	free(b);
+	consumer_poke(c);
+}
+
+static void finish_add(struct args *a, const struct flight *f, char *number,
+	size_t size, const char *unique)
+{
+	snprintf(number, size, "%lld", (long long)f->pause_ms);
+	args_add(a, f->id);
+	args_add(a, end_words[f->end]);
+	args_add_bytes(a, f->payload != NULL ? f->payload : "", f->payload_len);
+	args_add(a, number);
+	args_add(a, f->reason != NULL ? f->reason : "");
+	args_add(a, unique);
+	args_add(a, f->task != NULL ? f->task->id : "");
+}
+
+static void finish_send_ending(struct topic *t, struct redis *r)
+{
+	struct finish_batch *b = finish_take(t, &t->ending, &t->ending_count);
+	char(*numbers)[24] = xcalloc(b->count, sizeof(*numbers));
+	char **keys = xcalloc(b->count, sizeof(*keys));
+	struct args a = ARGS_INIT;
+	size_t i;
+
+	args_add(&a, t->stream);
+	args_add(&a, t->delayed);
+	args_add(&a, t->dead);
+	args_add(&a, t->stats);
+	args_add(&a, CONSUMER_GROUP);
+	args_add(&a, t->consumer->name);
+	for (i = 0; i < b->count; i++) {
+		const struct flight *f = b->flights[i];
+
+		keys[i] = f->task != NULL && f->task->unique != NULL
+				  ? finish_unique_key(f)
+				  : xstrdup("");
+		finish_add(&a, f, numbers[i], sizeof(numbers[i]), keys[i]);
+	}
+	if (redis_script(r, finish_on_ended, b, &script_finish, 4, (int)a.count,
+		    a.items, a.lens) != 0)
+		finish_on_ended(NULL, b);
+	for (i = 0; i < (size_t)(a.count - 6) / 7; i++)
+		free(keys[i]);
+	free(keys);
+	free(numbers);
+	args_done(&a);
+}
+
+/* What waited too long for a connection may be another's by now. */
+static void finish_doubt_old(struct topic *t)
+{
+	struct flight *f;
+
+	while ((f = TAILQ_FIRST(&t->landing)) != NULL && !lease_is_young(f)) {
+		TAILQ_REMOVE(&t->landing, f, ending);
+		t->landing_count--;
+		TAILQ_INSERT_TAIL(&t->ending, f, ending);
+		t->ending_count++;
+	}
+}
+
+void finish_flush(struct topic *t, struct redis *r)
+{
+	if (!redis_is_up(r))
+		return;
+	finish_doubt_old(t);
+	if (t->landing_count > 0)
+		finish_send_landing(t, r);
+	if (t->ending_count > 0)
+		finish_send_ending(t, r);
+}
+
+void finish_resend(struct topic *t)
+{
+	struct flight *f;
+
+	TAILQ_FOREACH(f, &t->consumer->flights, entry) {
+		if (f->topic != t || f->state != FLIGHT_UNSTORED)
+			continue;
+		f->is_resent = true;
+		finish_queue(f);
+	}
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "queue/finish.h"
+#include "queue/flight.h"
+#include "queue/lease.h"
+#include "queue/mark.h"
+#include "queue/scripts.h"
+#include "queue/topic.h"
+
+/* The counters of a flight's topic and handler. */
+static struct series *flight_series(const struct flight *f)
+{
+	struct consumer *c = f->topic->consumer;
+	size_t width = c->conf->handler_count + 1;
+	size_t column = f->handler != NULL
+				? (size_t)(f->handler - c->conf->handlers)
+				: c->conf->handler_count;
+	struct series **s;
+
+	if (c->series == NULL)
+		c->series = xcalloc(c->topic_count * width, sizeof(*c->series));
+	s = &c->series[(size_t)(f->topic - c->topics) * width + column];
+	if (*s == NULL)
+		*s = series_find(worker_child(c->worker)->board, f->topic->name,
+			f->handler != NULL ? f->handler->name : "unknown");
+	return *s;
+}
+
+static void flight_count(const struct flight *f, enum series_outcome what)
+{
+	atomic_fetch_add_explicit(
+		&flight_series(f)->outcomes[what], 1, memory_order_relaxed);
+}
+
+static void flight_count_start(struct flight *f)
+{
+	struct series *s = flight_series(f);
+	int64_t entered_ms = strtoll(f->id, NULL, 10);
+
+	atomic_fetch_add_explicit(&s->in_flight, 1, memory_order_relaxed);
+	series_observe(&s->wait,
+		(consumer_now_ms(f->topic->consumer) - entered_ms) * US_PER_MS);
+}
+
+static void flight_count_end(struct flight *f)
+{
+	struct series *s = flight_series(f);
+
+	atomic_fetch_sub_explicit(&s->in_flight, 1, memory_order_relaxed);
+	series_observe(&s->run, clock_now() - f->started_at_us);
+}
+
+static struct flight *flight_new(
+	struct topic *t, const char *id, struct task *task)
+{
+	struct consumer *c = t->consumer;
+	struct flight *f = xcalloc(1, sizeof(*f));
+
+	f->topic = t;
+	f->task = task;
+	if (task != NULL)
+		task->topic = t->name;
+	f->state = FLIGHT_WAITING;
+	f->taken_at_us = f->renewed_at_us = clock_now();
+	snprintf(f->id, sizeof(f->id), "%s", id);
+	TAILQ_INSERT_TAIL(&c->flights, f, entry);
+	c->flight_count++;
+	c->active_count++;
+	c->waiting_count++;
+	lease_on_taken(c);
+	worker_task_begin(c->worker);
+	return f;
+}
+
+void flight_set_state(struct flight *f, enum flight_state state)
+{
+	struct consumer *c = f->topic->consumer;
+
+	if (f->state == FLIGHT_WAITING)
+		c->waiting_count--;
+	if (f->state == FLIGHT_WAITING || f->state == FLIGHT_RUNNING)
+		c->active_count--;
+	f->state = state;
+	if (f->state == FLIGHT_WAITING)
+		c->waiting_count++;
+	if (f->state == FLIGHT_WAITING || f->state == FLIGHT_RUNNING)
+		c->active_count++;
+}
+
+static void flight_leave(struct flight *f, bool failed)
+{
+	struct consumer *c = f->topic->consumer;
+	int64_t began = f->started_at_us ? f->started_at_us : f->taken_at_us;
+
+	TAILQ_REMOVE(&c->flights, f, entry);
+	c->flight_count--;
+	flight_set_state(f, FLIGHT_UNSTORED);
+	worker_task_end(c->worker, failed, clock_now() - began);
+	task_free(f->task);
+	free(f->payload);
+	free(f->reason);
+	free(f);
+}
+
+void flight_land(struct flight *f)
+{
+	/* The two enums name the same ends in the same order. */
+	flight_count(f, (enum series_outcome)f->end);
+	flight_leave(f, f->end == END_RETRY || f->end == END_DEAD);
+}
+
+void flight_fence(struct flight *f)
+{
+	log_warn("task %s (%s): its lease is lost, dropping it",
+		f->task != NULL ? f->task->id : "?", f->id);
+	if (f->state == FLIGHT_RUNNING && f->run != NULL) {
+		handler_kill(f->run);
+		flight_count_end(f);
+	}
+	flight_count(f, SERIES_FENCED);
+	flight_leave(f, true);
+}
+
+static void flight_on_done(const struct handler_result *r, void *arg)
+{
+	struct flight *f = arg;
+	struct consumer *c = f->topic->consumer;
+
+	f->run = NULL;
+	flight_count_end(f);
+	if (r->outcome == HANDLER_TIMEOUT)
+		flight_count(f, SERIES_TIMEOUT);
+	else if (r->outcome == HANDLER_CRASHED)
+		flight_count(f, SERIES_CRASH);
+	if (lease_is_over(f)) {
+		flight_fence(f);
+		consumer_poke(c);
+		return;
+	}
+	finish_result(f, r);
+	consumer_poke(c);
+}
+
+static int64_t flight_timeout(const struct flight *f)
+{
+	int64_t us = f->handler->timeout_us, left;
+
+	if (f->task->timeout_ms > 0)
+		us = f->task->timeout_ms * US_PER_MS;
+	if (f->task->deadline_ms > 0) {
+		left = f->task->deadline_ms -
+		       consumer_now_ms(f->topic->consumer);
+		if (left < 1)
+			left = 1;
+		if (us <= 0 || left * US_PER_MS < us)
+			us = left * US_PER_MS;
+	}
+	return us;
+}
+
+static void flight_start(struct flight *f)
+{
+	struct consumer *c = f->topic->consumer;
+	struct handler_run *run;
+
+	flight_set_state(f, FLIGHT_RUNNING);
+	f->started_at_us = clock_now();
+	flight_count_start(f);
+	f->task->epoch++;
+	run = handler_run(c->handlers, f->handler, f->task, flight_timeout(f),
+		flight_on_done, NULL, f);
+	/* NULL: it has answered already, and f may be gone. */
+	if (run != NULL)
+		f->run = run;
+}
+
+static void flight_on_room(struct consumer *c, int64_t wait_us)
+{
+	if (wait_us >= 0 && !loop_timer_is_set(c->room))
+		loop_timer_start(c->room, wait_us);
+}
+
+static void flight_try_start(struct flight *f)
+{
+	struct consumer *c = f->topic->consumer;
+	int64_t wait_us = -1;
+
+	if (handlers_has_room(c->handlers, f->handler, &wait_us))
+		flight_start(f);
+	else
+		flight_on_room(c, wait_us);
+}
+
+void flight_start_waiting(struct consumer *c)
+{
+	struct flight *f, *next;
+	unsigned left = c->waiting_count;
+
+	for (f = TAILQ_FIRST(&c->flights); f != NULL && left > 0; f = next) {
+		next = TAILQ_NEXT(f, entry);
+		if (f->state != FLIGHT_WAITING)
+			continue;
+		left--;
+		if (f->is_cancelled)
+			finish_end(f, END_CANCELLED, NULL);
+		else
+			flight_try_start(f);
+	}
+}
+
+/* Not begun, and not to be: its lease runs out, and another takes it. */
+static void flight_abandon(struct flight *f)
+{
+	flight_leave(f, true);
+}
+
+static void flight_on_unique(const struct redis_reply *reply, void *arg)
+{
+	struct flight *f = arg;
+
+	struct consumer *c = f->topic->consumer;
+
+	if (reply == NULL || redis_type(reply) == REDIS_ERROR)
+		flight_abandon(f);
+	else if (redis_int(reply, 0) == 1)
+		flight_try_start(f);
+	else
+		finish_end(f, END_DUPLICATE, NULL);
+	consumer_poke(c);
+}
+
+static void flight_ask_unique(struct flight *f)
+{
+	char *key = finish_unique_key(f);
+	const char *argv[2] = { key, f->task->id };
+
+	if (redis_script(f->topic->consumer->commands, flight_on_unique, f,
+		    &script_unique, 1, 2, argv, NULL) != 0)
+		flight_abandon(f);
+	free(key);
+}
+
+/* What forbids to run it at all; the flight is finished then. */
+static bool flight_is_refused(struct flight *f, int64_t deliveries)
+{
+	struct consumer *c = f->topic->consumer;
+	int64_t limit = c->options->crashes_max;
+	struct task *t = f->task;
+	char why[128];
+
+	if (f->handler == NULL) {
+		snprintf(why, sizeof(why), "no handler is called '%.60s'",
+			t->handler);
+		finish_end(f, END_DEAD, why);
+	} else if (mark_is_cancelled(c, t->id)) {
+		finish_end(f, END_CANCELLED, NULL);
+	} else if (t->deadline_ms > 0 && t->deadline_ms < consumer_now_ms(c)) {
+		finish_end(f, END_DEAD, "its deadline has passed");
+	} else if (deliveries > 0 && t->crashes + deliveries > limit) {
+		snprintf(why, sizeof(why), "its worker died %lld times: poison",
+			(long long)(t->crashes + deliveries));
+		finish_end(f, END_DEAD, why);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* An envelope with a time of its own is no matter of now. */
+static bool flight_is_early(struct flight *f)
+{
+	int64_t left = f->task->at_ms - consumer_now_ms(f->topic->consumer);
+
+	if (f->task->at_ms == 0 || left <= 0)
+		return false;
+	finish_postpone(f, left);
+	return true;
+}
+
+void flight_take(struct topic *t, const char *id, const char *text, size_t len,
+	int64_t deliveries)
+{
+	struct consumer *c = t->consumer;
+	struct err err = { 0 };
+	struct task *task = NULL;
+	struct flight *f;
+
+	if (text == NULL)
+		(void)err_set(&err, 0, "the entry has no field 'task'");
+	else
+		task = task_parse(text, len, &err);
+	f = flight_new(t, id, task);
+	if (task == NULL) {
+		finish_keep_payload(f, text, len);
+		finish_end(f, END_DEAD, err.text);
+		return;
+	}
+	f->handler = handlers_find(c->handlers, task->handler);
+	if (flight_is_refused(f, deliveries) || flight_is_early(f))
+		return;
+	if (task->unique != NULL)
+		flight_ask_unique(f);
+	else
+		flight_try_start(f);
+}
+
+bool flight_cancel(struct consumer *c, const char *task_id)
+{
+	struct flight *f;
+
+	TAILQ_FOREACH(f, &c->flights, entry) {
+		if (f->task == NULL || strcmp(f->task->id, task_id) != 0)
+			continue;
+		f->is_cancelled = true;
+		if (f->state == FLIGHT_RUNNING && f->run != NULL)
+			handler_cancel(f->run);
+		else if (f->state == FLIGHT_WAITING)
+			consumer_poke(c);
+		return true;
+	}
+	return false;
+}
+
+void flight_free_all(struct consumer *c)
+{
+	struct flight *f;
+
+	while ((f = TAILQ_FIRST(&c->flights)) != NULL) {
+		if (f->run != NULL) {
+			handler_kill(f->run);
+			flight_count_end(f);
+		}
+		flight_leave(f, true);
+	}
+}

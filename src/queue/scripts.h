@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * scripts - what has to happen in Redis as a whole.
+ *
+ * Every script touches the keys of one topic only, which lie in one hash slot.
+ */
+#ifndef QUEUE_SCRIPTS_H
+#define QUEUE_SCRIPTS_H
+
+#include "link/redis.h"
+
+/*
+ * Store outcomes.  KEYS: stream, delayed, dead, stats.  ARGV: group, consumer,
+ * then seven for each entry: its id, the end ("success", "retry", "dead",
+ * "cancelled", "duplicate"), envelope, pause in ms, reason, unique key or "",
+ * task id.  An entry that is not pending for this consumer any more is left
+ * alone.  Returns the ids of those.
+ */
+extern struct redis_script script_finish;
+/* Move what is due.  KEYS: stream, delayed.  ARGV: at most so many.  Returns
+ * how many, the score of the next or -1, and TIME in ms. */
+extern struct redis_script script_move;
+/* Renew leases.  KEYS: stream.  ARGV: group, consumer, ids.  Returns the ids
+ * that are another's. */
+extern struct redis_script script_renew;
+/*
+ * Take over from a dead consumer.  KEYS: stream.  ARGV: group, me, it, at most
+ * so many.  Returns [id, deliveries, envelope] triples in one flat array; the
+ * dead consumer is deleted when nothing is pending for it.
+ */
+extern struct redis_script script_takeover;
+/* Hold a uniqueness key.  KEYS: it.  ARGV: task id.  Returns 1, or 0 when
+ * another task holds it. */
+extern struct redis_script script_unique;
+/* The time of the oldest entry not yet delivered, ms, or 0.  KEYS: stream.
+ * ARGV: group. */
+extern struct redis_script script_head;
+
+#endif
