@@ -15,8 +15,12 @@ struct ctl {
 	const char *config; /* -c; NULL */
 	const char *socket; /* -S, or found; NULL where no daemon is needed */
 	bool json, follow, plan, now;
-	long lines; /* -n */
-	int argc;   /* the words after the command's name */
+	long lines;             /* -n */
+	bool wait;              /* queue push --wait */
+	const char *delay, *at; /* queue push; NULL */
+	const char *unique;     /* queue push; NULL */
+	long count;             /* queue push --count */
+	int argc;               /* the words after the command's name */
 	char **argv;
 };
 

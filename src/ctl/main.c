@@ -13,12 +13,14 @@
 #include "ctl/config.h"
 #include "ctl/ctl.h"
 #include "ctl/logs.h"
+#include "ctl/queue.h"
 #include "ctl/socket.h"
 #include "ctl/status.h"
 #include "ctl/top.h"
 
 #define MAIN_LINES_DEFAULT 10
 #define MAIN_LINES_MAX     1000000
+#define MAIN_COUNT_MAX     10000000
 
 /* Options that some commands take and others don't. */
 enum main_option {
@@ -27,7 +29,8 @@ enum main_option {
 	MAIN_LINES = 4,
 	MAIN_PLAN = 8,
 	MAIN_NOW = 16,
-	MAIN_LOCAL = 32 /* no option: the command needs no daemon */
+	MAIN_LOCAL = 32, /* no option: the command needs no daemon */
+	MAIN_PUSH = 64   /* --delay, --at, --unique, --count, --wait */
 };
 
 struct main_command {
@@ -67,6 +70,16 @@ static const struct main_command main_commands[] = {
 		0, 0, MAIN_JSON },
 	{ "shutdown", NULL, "[--now]", "stop everything, gracefully or fast",
 		commands_shutdown, 0, 0, MAIN_JSON | MAIN_NOW },
+	{ "queue", "list", "", "the topics and what is in them", queue_list, 0,
+		0, MAIN_JSON | MAIN_LOCAL },
+	{ "queue", "push", "TOPIC HANDLER [JSON]", "enqueue a task", queue_push,
+		2, 3, MAIN_JSON | MAIN_LOCAL | MAIN_PUSH },
+	{ "queue", "peek", "[-n N] TOPIC", "the oldest entries of a topic",
+		queue_peek, 1, 1, MAIN_LINES | MAIN_LOCAL },
+	{ "queue", "pause", "TOPIC", "let nobody take tasks of it", queue_pause,
+		1, 1, MAIN_LOCAL },
+	{ "queue", "resume", "TOPIC", "let them be taken again", queue_resume,
+		1, 1, MAIN_LOCAL },
 	{ "config", "show", "", "the configuration that is in effect",
 		config_show, 0, 0, 0 },
 	{ "config", "check", "[FILE]", "test a process.yaml", config_check, 0,
@@ -90,6 +103,12 @@ static const struct {
 	{ 'n', "-n, --lines N", MAIN_LINES, "logs: how many lines (10)" },
 	{ 'p', "    --plan", MAIN_PLAN, "reload: say what it would do" },
 	{ 'w', "    --now", MAIN_NOW, "shutdown: don't wait for tasks" },
+	{ 'd', "    --delay SPAN", MAIN_PUSH, "push: not before so long" },
+	{ 'a', "    --at TIME", MAIN_PUSH,
+		"push: not before 2026-11-22T10:00:00Z" },
+	{ 'u', "    --unique KEY", MAIN_PUSH, "push: one of them at a time" },
+	{ 'C', "    --count N", MAIN_PUSH, "push: so many of them" },
+	{ 'W', "    --wait", MAIN_PUSH, "push: wait for its end" },
 	{ 'h', "-h, --help", 0, "this text, or that of a command" },
 	{ 'V', "-V, --version", 0, "the version" },
 };
@@ -104,6 +123,11 @@ static const struct option main_long[] = {
 	{ "lines", required_argument, NULL, 'n' },
 	{ "plan", no_argument, NULL, 'p' },
 	{ "now", no_argument, NULL, 'w' },
+	{ "delay", required_argument, NULL, 'd' },
+	{ "at", required_argument, NULL, 'a' },
+	{ "unique", required_argument, NULL, 'u' },
+	{ "count", required_argument, NULL, 'C' },
+	{ "wait", no_argument, NULL, 'W' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -171,6 +195,19 @@ static int main_parse_lines(struct ctl *c, const char *text)
 	return EXIT_OK;
 }
 
+static int main_parse_count(struct ctl *c, const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || n < 1 || n > MAIN_COUNT_MAX)
+		return ctl_fail(EXIT_USAGE,
+			"--count takes a number from 1 to %d, not \"%s\"",
+			MAIN_COUNT_MAX, text);
+	c->count = n;
+	return EXIT_OK;
+}
+
 struct main_flags {
 	unsigned seen; /* enum main_option */
 	bool help, version;
@@ -205,6 +242,26 @@ static int main_parse(
 		case 'w':
 			c->now = true;
 			f->seen |= MAIN_NOW;
+			break;
+		case 'd':
+			c->delay = optarg;
+			f->seen |= MAIN_PUSH;
+			break;
+		case 'a':
+			c->at = optarg;
+			f->seen |= MAIN_PUSH;
+			break;
+		case 'u':
+			c->unique = optarg;
+			f->seen |= MAIN_PUSH;
+			break;
+		case 'C':
+			f->seen |= MAIN_PUSH;
+			rc = main_parse_count(c, optarg);
+			break;
+		case 'W':
+			c->wait = true;
+			f->seen |= MAIN_PUSH;
 			break;
 		case 'h': f->help = true; break;
 		case 'V': f->version = true; break;
@@ -277,7 +334,7 @@ static int main_run(const struct main_command *m, struct ctl *c)
 
 int main(int argc, char **argv)
 {
-	struct ctl c = { .lines = MAIN_LINES_DEFAULT };
+	struct ctl c = { .lines = MAIN_LINES_DEFAULT, .count = 1 };
 	struct main_flags flags = { 0 };
 	const struct main_command *m;
 	int rc;
