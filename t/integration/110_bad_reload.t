@@ -35,6 +35,8 @@ my %POOL = (
 my $ROLLED = '"0027"';	# any change that needs new workers
 # Not ready before even a busy machine has seen it exit.
 my $SLOWLY = '{ after: 2s }';
+# Not taken for ready before a busy machine has come to its end.
+my @SLOW = (ready => '{ after: 400ms }');
 my %BAD = (
 	program => {
 		'a worker that exits at once' => [

@@ -125,7 +125,7 @@ processes:
   pool:
     kind: program
     command: [sh, -c, "test -e @DIR@/bad && exit 78; exec sleep 1000"]
-    ready: { after: 50ms }
+    ready: { after: 400ms }
   other: { kind: program, command: [sleep, "1000"], ready: { after: 10ms } }
 YAML
 	$r->start or return;
