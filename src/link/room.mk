@@ -41,3 +41,12 @@ check_PROGRAMS += t/unit/link_http.t
 t_unit_link_http_t_SOURCES = t/unit/link_http.c t/unit/http_peer.c \
 	t/unit/http_peer.h t/tap.c t/tap.h
 t_unit_link_http_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/redis_parts.t
+t_unit_redis_parts_t_SOURCES = t/unit/redis_parts.c t/tap.c t/tap.h
+t_unit_redis_parts_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/redis_far.t
+t_unit_redis_far_t_SOURCES = t/unit/redis_far.c t/unit/redis_help.c \
+	t/unit/redis_help.h t/tap.c t/tap.h
+t_unit_redis_far_t_LDADD = $(UNIT_LDADD)

@@ -29,3 +29,7 @@ t_unit_http_parse_t_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/http.t
 t_unit_http_t_SOURCES = t/unit/http.c t/tap.c t/tap.h
 t_unit_http_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/resolve.t
+t_unit_resolve_t_SOURCES = t/unit/resolve.c t/tap.c t/tap.h
+t_unit_resolve_t_LDADD = $(UNIT_LDADD)
