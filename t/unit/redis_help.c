@@ -25,18 +25,36 @@ bool help_has_server(void)
 	return system("command -v redis-server >/dev/null") == 0;
 }
 
-uint16_t help_free_port(void)
+static int help_bind(uint16_t port, uint16_t *ret_port)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	socklen_t len = sizeof(in);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	in.sin_port = htons(port);
 	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) == -1 ||
-		getsockname(fd, (struct sockaddr *)&in, &len) == -1)
-		bail("no free port: %s", strerror(errno));
+		getsockname(fd, (struct sockaddr *)&in, &len) == -1) {
+		close(fd);
+		return -1;
+	}
+	*ret_port = ntohs(in.sin_port);
 	close(fd);
-	return ntohs(in.sin_port);
+	return 0;
+}
+
+uint16_t help_free_port(void)
+{
+	uint16_t port = 0, bus;
+	int i;
+
+	/* A node of a Cluster takes the port 10000 above its own, too. */
+	for (i = 0; i < 1000; i++) {
+		if (help_bind(0, &port) == 0 && port < 55536 &&
+			help_bind((uint16_t)(port + 10000), &bus) == 0)
+			return port;
+	}
+	bail("no free port: %s", strerror(errno));
 }
 
 static void help_write(const struct help_server *s, const char *more)
@@ -217,6 +235,13 @@ static bool help_is_down(void *arg)
 	return !redis_is_up(k->redis) && k->downs > 0;
 }
 
+static bool help_is_answered(void *arg)
+{
+	const struct help_link *k = arg;
+
+	return k->answers > 0;
+}
+
 bool help_wait_up(struct help_link *k)
 {
 	return help_until(k->loop, help_is_up, k);
@@ -225,6 +250,23 @@ bool help_wait_up(struct help_link *k)
 bool help_wait_down(struct help_link *k)
 {
 	return help_until(k->loop, help_is_down, k);
+}
+
+bool help_wait_answer(struct help_link *k)
+{
+	return help_until(k->loop, help_is_answered, k);
+}
+
+bool help_wait_text(struct help_link *k, const char *command, const char *part)
+{
+	int64_t end = clock_now() + HELP_WAIT_MS * (int64_t)US_PER_MS;
+
+	while (strstr(help_ask(k, command), part) == NULL) {
+		if (clock_now() > end)
+			return false;
+		help_run(k->loop, 20);
+	}
+	return true;
 }
 
 void help_on_reply(const struct redis_reply *p, void *arg)
@@ -248,13 +290,6 @@ void help_on_reply(const struct redis_reply *p, void *arg)
 		snprintf(k->text, sizeof(k->text), "%.4000s",
 			redis_text(p, NULL));
 	}
-}
-
-static bool help_is_answered(void *arg)
-{
-	const struct help_link *k = arg;
-
-	return k->answers > 0;
 }
 
 const char *help_ask(struct help_link *k, const char *text)

@@ -61,6 +61,10 @@ void help_open(
 void help_close(struct help_link *k);
 bool help_wait_up(struct help_link *k);
 bool help_wait_down(struct help_link *k);
+/* answers is more than 0. */
+bool help_wait_answer(struct help_link *k);
+/* Asks until the answer has `part`. */
+bool help_wait_text(struct help_link *k, const char *command, const char *part);
 /* Keeps the answer in the help_link that is its arg. */
 void help_on_reply(const struct redis_reply *p, void *arg);
 /* Sends the words of text and waits for the answer's text; "(nil)", "(lost)",
