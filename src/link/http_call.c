@@ -49,6 +49,14 @@ static size_t http_on_body(char *data, size_t size, size_t len, void *arg)
 	return call->dropped > HTTP_DROP_BYTES ? 0 : len;
 }
 
+/* Those who wait for this host may be able to go. */
+static void http_call_wake_waiting(
+	struct http_client *c, const struct http_host *host)
+{
+	if (!TAILQ_EMPTY(&host->waiting))
+		loop_timer_start(c->hosts_timer, 0);
+}
+
 /* The host's addresses are known: this is for the first of them. */
 static curl_socket_t http_on_open(
 	void *arg, curlsocktype purpose, struct curl_sockaddr *addr)
@@ -57,7 +65,7 @@ static curl_socket_t http_on_open(
 
 	(void)purpose;
 	http_host_answered(&call->visit);
-	loop_timer_start(call->client->hosts_timer, 0);
+	http_call_wake_waiting(call->client, call->visit.host);
 	return socket(
 		addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
 }
@@ -73,19 +81,21 @@ static int http_on_connected(
 	(void)peer_port;
 	(void)own_port;
 	http_host_unasked(&call->visit);
-	loop_timer_start(call->client->hosts_timer, 0);
+	http_call_wake_waiting(call->client, call->visit.host);
 	return CURL_PREREQFUNC_OK;
 }
 
 void http_call_free(struct http_call *call)
 {
 	struct http_client *c = call->client;
+	struct http_host *host;
 
 	if (call->is_added)
 		c->lib->multi_remove_handle(c->multi, call->easy);
 	http_client_give_easy(c, call->easy);
+	host = call->visit.host;
 	http_host_leave(&call->visit);
-	loop_timer_start(c->hosts_timer, 0);
+	http_call_wake_waiting(c, host);
 	c->lib->slist_free_all(call->headers);
 	c->lib->slist_free_all(call->resolve);
 	loop_timer_free(call->timer);
