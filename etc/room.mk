@@ -6,6 +6,11 @@ dist_examples_DATA =
 dist_examples_DATA += etc/process.dev.yaml
 dist_examples_DATA += etc/process.prod.yaml
 dist_examples_DATA += etc/systemd/reeve.socket
+dist_examples_SCRIPTS =
+dist_examples_SCRIPTS += etc/examples/handler.sh
+dist_examples_SCRIPTS += etc/examples/worker.js
+dist_examples_SCRIPTS += etc/examples/worker.php
+dist_examples_SCRIPTS += etc/examples/worker.py
 sampledir = $(pkgdatadir)/examples/sample
 dist_sample_DATA = etc/sample/hello.sh
 

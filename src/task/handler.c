@@ -27,7 +27,7 @@ const char *const handler_outcome_names[HANDLER_OUTCOME_COUNT] = {
 
 static const struct handler_kind *const handler_kinds[] = {
 	[CONF_HANDLER_EXEC] = &handler_kind_exec,
-	[CONF_HANDLER_WORKER] = NULL,
+	[CONF_HANDLER_WORKER] = &handler_kind_worker,
 	[CONF_HANDLER_HTTP] = &handler_kind_http,
 	[CONF_HANDLER_POLL] = &handler_kind_poll,
 	[CONF_HANDLER_PLUGIN] = NULL,

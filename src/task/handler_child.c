@@ -26,6 +26,7 @@
 #include "task/handler_env.h"
 
 #define CHILD_STACK_SIZE 65536 /* holds a path of PATH_MAX */
+#define CHILD_LEAVE_US   250000
 #define CHILD_WAIT_US    US_PER_S
 
 /* The child runs in the worker's memory until it execs: what a sanitizer
@@ -186,24 +187,38 @@ static void handler_child_on_exit(int fd, unsigned events, void *arg)
 		fn(&e, fn_arg);
 }
 
-void handler_children_free(struct handler_children *all)
+/* Wait for all until end_us, and free those that have ended. */
+static void handler_children_wait(struct handler_children *all, int64_t end_us)
 {
-	int64_t end = clock_now() + CHILD_WAIT_US, left;
-	struct handler_child *c;
+	struct handler_child *c, *next;
 	struct handler_exit e;
 	struct pollfd pfd;
+	int64_t left;
+
+	for (c = LIST_FIRST(&all->list); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
+		pfd = (struct pollfd){ .fd = c->pidfd, .events = POLLIN };
+		left = end_us - clock_now();
+		if (poll(&pfd, 1, left > 0 ? (int)(left / US_PER_MS) : 0) !=
+				1 ||
+			!handler_child_reap(c, &e))
+			continue;
+		handler_child_free(c);
+	}
+}
+
+void handler_children_free(struct handler_children *all)
+{
+	struct handler_child *c;
 
 	if (all == NULL)
 		return;
+	handler_children_wait(all, clock_now() + CHILD_LEAVE_US);
 	LIST_FOREACH(c, &all->list, entry)
 		handler_child_signal(c, SIGKILL);
-	while ((c = LIST_FIRST(&all->list)) != NULL) {
-		pfd = (struct pollfd){ .fd = c->pidfd, .events = POLLIN };
-		left = end - clock_now();
-		if (poll(&pfd, 1, left > 0 ? (int)(left / US_PER_MS) : 0) == 1)
-			(void)handler_child_reap(c, &e);
+	handler_children_wait(all, clock_now() + CHILD_WAIT_US);
+	while ((c = LIST_FIRST(&all->list)) != NULL)
 		handler_child_free(c);
-	}
 	free(all);
 }
 
@@ -419,6 +434,11 @@ void handler_child_abandon(struct handler_child *c)
 {
 	c->fn = NULL;
 	handler_child_signal(c, SIGKILL);
+}
+
+void handler_child_release(struct handler_child *c)
+{
+	c->fn = NULL;
 }
 
 static int handler_pipe(int fds[2], int ours)

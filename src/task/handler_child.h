@@ -33,7 +33,8 @@ void handler_command_free(struct handler_command *c);
 
 /* All children of one struct handlers. */
 struct handler_children *handler_children_new(struct loop *l);
-/* Kills what still runs, and waits for it (at most a second). */
+/* Lets those that were released end, for a quarter of a second; kills what
+ * still runs then and waits for it, for a second at most. */
 void handler_children_free(struct handler_children *all);
 
 /* How a child has ended. */
@@ -64,6 +65,8 @@ pid_t handler_child_pid(const struct handler_child *c);
 void handler_child_signal(struct handler_child *c, int signo);
 /* Kill it and tell nobody of its end. */
 void handler_child_abandon(struct handler_child *c);
+/* Tell nobody of its end, which it comes to by itself. */
+void handler_child_release(struct handler_child *c);
 
 /* A pipe, closed on exec, for a child to read from (or write to); our end
  * does not block.  -1 with errno. */

@@ -3,6 +3,8 @@
 
 #include "task/handler_lines.h"
 
+#define LINES_KEEP_MAX 16384 /* bytes of memory kept from line to line */
+
 void handler_lines_init(
 	struct handler_lines *l, size_t max, handler_line_fn fn, void *arg)
 {
@@ -22,7 +24,10 @@ static void handler_lines_give(struct handler_lines *l, bool is_cut)
 		line.data[--line.len] = '\0';
 	l->fn(line.data != NULL ? line.data : (char[1]){ '\0' }, line.len,
 		is_cut, l->arg);
-	buf_reset(&l->held);
+	if (l->held.cap > LINES_KEEP_MAX)
+		buf_done(&l->held);
+	else
+		buf_reset(&l->held);
 }
 
 /* A piece of a line: hold as much of it as there is room for. */
