@@ -30,7 +30,7 @@ static const struct handler_kind *const handler_kinds[] = {
 	[CONF_HANDLER_WORKER] = &handler_kind_worker,
 	[CONF_HANDLER_HTTP] = &handler_kind_http,
 	[CONF_HANDLER_POLL] = &handler_kind_poll,
-	[CONF_HANDLER_PLUGIN] = NULL,
+	[CONF_HANDLER_PLUGIN] = &handler_kind_plugin,
 };
 static_assert(sizeof(handler_kinds) / sizeof(handler_kinds[0]) ==
 		      CONF_HANDLER_KIND_COUNT,

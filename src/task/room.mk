@@ -19,15 +19,20 @@ src_task_libtask_a_SOURCES += src/task/handler_lines.h
 src_task_libtask_a_SOURCES += src/task/handler_path.c
 src_task_libtask_a_SOURCES += src/task/handler_path.h
 src_task_libtask_a_SOURCES += src/task/handler_poll.c
+src_task_libtask_a_SOURCES += src/task/handler_plugin.c
 src_task_libtask_a_SOURCES += src/task/handler_talk.c
 src_task_libtask_a_SOURCES += src/task/handler_talk.h
 src_task_libtask_a_SOURCES += src/task/handler_vars.c
 src_task_libtask_a_SOURCES += src/task/handler_vars.h
 src_task_libtask_a_SOURCES += src/task/handler_worker.c
+src_task_libtask_a_SOURCES += src/task/reeve_plugin.h
 src_task_libtask_a_SOURCES += src/task/task.c
 src_task_libtask_a_SOURCES += src/task/keys.c
 src_task_libtask_a_SOURCES += src/task/keys.h
 src_task_libtask_a_SOURCES += src/task/task.h
+
+# For those who write plugins.
+include_HEADERS += src/task/reeve_plugin.h
 
 check_PROGRAMS += t/unit/task.t
 t_unit_task_t_SOURCES = t/unit/task.c t/tap.c t/tap.h
@@ -51,3 +56,23 @@ t_unit_handler_worker_t_SOURCES = t/unit/handler_worker.c
 t_unit_handler_worker_t_SOURCES += t/unit/handler_help.c t/unit/handler_help.h
 t_unit_handler_worker_t_SOURCES += t/tap.c t/tap.h
 t_unit_handler_worker_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/handler_plugin.t
+t_unit_handler_plugin_t_SOURCES = t/unit/handler_plugin.c
+t_unit_handler_plugin_t_SOURCES += t/unit/handler_help.c t/unit/handler_help.h
+t_unit_handler_plugin_t_SOURCES += t/tap.c t/tap.h
+t_unit_handler_plugin_t_LDADD = $(UNIT_LDADD)
+EXTRA_t_unit_handler_plugin_t_DEPENDENCIES = $(plugin_samples)
+
+# Sample plugins, compiled as their authors would.
+plugin_samples = t/plugins/echo.so t/plugins/old.so
+check_DATA = $(plugin_samples)
+CLEANFILES += $(plugin_samples)
+EXTRA_DIST += t/plugins/echo.c t/plugins/old.c
+$(plugin_samples): src/task/reeve_plugin.h
+t/plugins/echo.so: t/plugins/echo.c
+t/plugins/old.so: t/plugins/old.c
+$(plugin_samples):
+	$(AM_V_CCLD)$(MKDIR_P) t/plugins && $(CC) $(CFLAGS) $(SAN_FLAGS) \
+		-fPIC -shared -I$(top_srcdir)/src/task -o $@ \
+		$(srcdir)/$(@:.so=.c)
