@@ -185,7 +185,6 @@ static void report_header(struct jsonw *j, const struct board *b, int64_t now)
 	jsonw_num(j, "uptime_s", report_seconds(now - h.started_us));
 	jsonw_str(j, "started_at", clock_iso(h.started_wall, iso));
 	jsonw_int(j, "generation", h.generation);
-	report_text(j, "counts_error", h.counts_error);
 	jsonw_str(j, "state",
 		h.state < BOARD_NODE_STATE_COUNT
 			? board_node_state_names[h.state]
@@ -194,6 +193,7 @@ static void report_header(struct jsonw *j, const struct board *b, int64_t now)
 	jsonw_int(j, "reloads", (int64_t)h.reloads);
 	jsonw_int(j, "reloads_failed", (int64_t)h.reloads_failed);
 	jsonw_int(j, "upgrades", (int64_t)h.upgrades);
+	report_text(j, "counts_error", h.counts_error);
 	report_reload(j, &h);
 }
 

@@ -224,7 +224,7 @@ subtest 'shutdown_timeout bounds the whole' => sub {
 	$r->write_config("shutdown_timeout: 200ms\n" . slurp($r->config));
 	$r->start or return;
 	$r->wait_log(qr/out up/);
-	stops($r, 0.2 + $FAST + 1, 'TERM');
+	stops($r, 0.2 + $FAST + 4, 'TERM');
 };
 
 subtest 'reevectl shutdown' => sub {
