@@ -11,7 +11,7 @@
 #include "task/handler_crew.h"
 #include "task/handler_talk.h"
 
-#define CREW_READ_SIZE  16384
+#define CREW_READ_SIZE  8192
 #define CREW_READS_MAX  8
 #define CREW_LOG_MAX    3800  /* bytes of a line, which gets a head */
 #define CREW_LINE_SLACK 65536 /* bytes of an answer beside its result */

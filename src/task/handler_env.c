@@ -84,17 +84,21 @@ static void handler_env_set_user(
 void handler_env_init(struct handler_env *e, const struct conf_handler *c,
 	const struct handler_context *ctx)
 {
-	char index[24];
+	char index[24], instance[128];
 	size_t i;
 
 	*e = (struct handler_env){ NULL, 0 };
 	snprintf(index, sizeof(index), "%d", ctx->index);
+	snprintf(instance, sizeof(instance), "%s.%d/%s.%d",
+		ctx->pool != NULL ? ctx->pool : "", ctx->index, c->name,
+		(int)getpid());
 	handler_env_inherit(e, c->clear_environment);
 	handler_env_set_user(e, c);
 	handler_env_set(e, "REEVE_NODE", ctx->node);
 	handler_env_set(e, "REEVE_POOL", ctx->pool);
 	handler_env_set(e, "REEVE_INDEX", index);
 	handler_env_set(e, "REEVE_HANDLER", c->name);
+	handler_env_set(e, "REEVE_INSTANCE", instance);
 	for (i = 0; i < c->environment.count; i++)
 		handler_env_set(e, c->environment.items[i].name,
 			c->environment.items[i].value);

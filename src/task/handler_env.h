@@ -4,7 +4,9 @@
  *
  * The worker's own, less what is between the daemon and who started it; the
  * handler's `environment`; REEVE_NODE, REEVE_POOL, REEVE_INDEX and
- * REEVE_HANDLER.
+ * REEVE_HANDLER.  REEVE_INSTANCE marks them for the master: it kills a
+ * process with a mark it does not know as soon as it becomes its child, which
+ * is when the worker, or the parent below it, has died.
  */
 #ifndef TASK_HANDLER_ENV_H
 #define TASK_HANDLER_ENV_H

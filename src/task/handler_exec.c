@@ -26,9 +26,9 @@
 #include "task/handler_lines.h"
 #include "task/handler_vars.h"
 
-#define EXEC_READ_SIZE    16384
+#define EXEC_READ_SIZE    8192
 #define EXEC_READS_MAX    8    /* of one wake-up: others wait too */
-#define EXEC_DRAIN_MAX    64   /* reads after the end: a full pipe */
+#define EXEC_DRAIN_MAX    128  /* reads after the end: a full pipe */
 #define EXEC_LINE_MAX     3800 /* of the log, which puts more to it */
 #define EXEC_PROGRESS_MAX 512
 #define EXEC_LAST_MAX     256

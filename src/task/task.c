@@ -74,34 +74,37 @@ enum task_kind {
 
 struct task_member {
 	const char *name;
+	size_t len; /* of the name */
 	enum task_kind kind;
 	size_t offset;
 	int64_t minimum, maximum; /* INT */
 };
 
 #define TASK_AT(field) offsetof(struct task, field)
+#define NAME(text)     text, sizeof(text) - 1
 
 static const struct task_member task_members[] = {
-	{ "id", TASK_KIND_ID, TASK_AT(id), 0, 0 },
-	{ "handler", TASK_KIND_NAME, TASK_AT(handler), 0, 0 },
-	{ "params", TASK_KIND_PARAMS, TASK_AT(params), 0, 0 },
-	{ "tenant", TASK_KIND_NAME, TASK_AT(tenant), 0, 0 },
-	{ "attempt", TASK_KIND_INT, TASK_AT(attempt), 0, TASK_COUNT_MAX },
-	{ "timeout_ms", TASK_KIND_INT, TASK_AT(timeout_ms), 0,
+	{ NAME("id"), TASK_KIND_ID, TASK_AT(id), 0, 0 },
+	{ NAME("handler"), TASK_KIND_NAME, TASK_AT(handler), 0, 0 },
+	{ NAME("params"), TASK_KIND_PARAMS, TASK_AT(params), 0, 0 },
+	{ NAME("tenant"), TASK_KIND_NAME, TASK_AT(tenant), 0, 0 },
+	{ NAME("attempt"), TASK_KIND_INT, TASK_AT(attempt), 0, TASK_COUNT_MAX },
+	{ NAME("timeout_ms"), TASK_KIND_INT, TASK_AT(timeout_ms), 0,
 		TASK_SPAN_MAX_MS },
-	{ "unique", TASK_KIND_NAME, TASK_AT(unique), 0, 0 },
-	{ "tracked", TASK_KIND_BOOL, TASK_AT(tracked), 0, 0 },
-	{ "reply", TASK_KIND_BOOL, TASK_AT(reply), 0, 0 },
-	{ "created", TASK_KIND_INT, TASK_AT(created_ms), 0, TASK_WALL_MAX_MS },
-	{ "epoch", TASK_KIND_INT, TASK_AT(epoch), 0, INT64_MAX },
-	{ "delay_ms", TASK_KIND_DELAY, 0, 0, TASK_SPAN_MAX_MS },
-	{ "at", TASK_KIND_INT, TASK_AT(at_ms), 0, TASK_WALL_MAX_MS },
-	{ "deadline", TASK_KIND_INT, TASK_AT(deadline_ms), 0,
+	{ NAME("unique"), TASK_KIND_NAME, TASK_AT(unique), 0, 0 },
+	{ NAME("tracked"), TASK_KIND_BOOL, TASK_AT(tracked), 0, 0 },
+	{ NAME("reply"), TASK_KIND_BOOL, TASK_AT(reply), 0, 0 },
+	{ NAME("created"), TASK_KIND_INT, TASK_AT(created_ms), 0,
 		TASK_WALL_MAX_MS },
-	{ "priority", TASK_KIND_INT, TASK_AT(priority), -TASK_PRIORITY_MAX,
-		TASK_PRIORITY_MAX },
-	{ "crashes", TASK_KIND_INT, TASK_AT(crashes), 0, TASK_COUNT_MAX },
-	{ "errors", TASK_KIND_ERRORS, TASK_AT(errors), 0, 0 },
+	{ NAME("epoch"), TASK_KIND_INT, TASK_AT(epoch), 0, INT64_MAX },
+	{ NAME("delay_ms"), TASK_KIND_DELAY, 0, 0, TASK_SPAN_MAX_MS },
+	{ NAME("at"), TASK_KIND_INT, TASK_AT(at_ms), 0, TASK_WALL_MAX_MS },
+	{ NAME("deadline"), TASK_KIND_INT, TASK_AT(deadline_ms), 0,
+		TASK_WALL_MAX_MS },
+	{ NAME("priority"), TASK_KIND_INT, TASK_AT(priority),
+		-TASK_PRIORITY_MAX, TASK_PRIORITY_MAX },
+	{ NAME("crashes"), TASK_KIND_INT, TASK_AT(crashes), 0, TASK_COUNT_MAX },
+	{ NAME("errors"), TASK_KIND_ERRORS, TASK_AT(errors), 0, 0 },
 };
 
 static int task_refuse(const struct task_member *m, struct err *err,
@@ -270,7 +273,11 @@ static const struct task_member *task_member_find(const struct jsonr_value *v)
 	size_t i;
 
 	for (i = 0; i < sizeof(task_members) / sizeof(task_members[0]); i++)
-		if (jsonr_is(v, task_members[i].name))
+		if (v->has_escape
+				? jsonr_is(v, task_members[i].name)
+				: v->len == task_members[i].len &&
+					  memcmp(v->text, task_members[i].name,
+						  v->len) == 0)
 			return &task_members[i];
 	return NULL;
 }

@@ -78,6 +78,8 @@ static void test_success(struct help *h)
 	has_str("REEVE_EPOCH=0\n", buf_str(&run.text), "the epoch");
 	has_str("REEVE_TENANT=default\n", buf_str(&run.text), "the tenant");
 	has_str("REEVE_NODE=box\n", buf_str(&run.text), "the node");
+	has_str("REEVE_INSTANCE=queue.high.3/env.", buf_str(&run.text),
+		"a mark for the master");
 	has_str("REEVE_TIMEOUT_MS=10000\n", buf_str(&run.text),
 		"the time it has");
 	has_str("REEVE_PARAM_ORDER=17\n", buf_str(&run.text), "numbers");
