@@ -16,3 +16,14 @@ t_bench_board_watch_LDADD = src/board/libboard.a src/base/libbase.a
 EXTRA_PROGRAMS += t/bench/http_exact
 t_bench_http_exact_SOURCES = t/bench/http_exact.c
 t_bench_http_exact_LDADD = src/base/libbase.a
+
+EXTRA_PROGRAMS += t/bench/queue_loop
+t_bench_queue_loop_SOURCES = t/bench/queue_loop.c
+t_bench_queue_loop_CPPFLAGS = $(AM_CPPFLAGS) $(HIREDIS_CFLAGS)
+t_bench_queue_loop_LDADD = src/base/libbase.a $(HIREDIS_LIBS)
+
+# A shared object, compiled as its author would.
+EXTRA_PROGRAMS += t/bench/queue_plugin.so
+t_bench_queue_plugin_so_SOURCES = t/bench/queue_plugin.c
+t_bench_queue_plugin_so_CFLAGS = $(AM_CFLAGS) -fPIC
+t_bench_queue_plugin_so_LDFLAGS = $(AM_LDFLAGS) -shared
