@@ -24,6 +24,7 @@ struct ask {
 	struct redis *redis;
 	struct loop_timer *timer;
 	bool is_up, is_late;
+	bool is_lost;  /* before the answer to ask_command came */
 	unsigned open; /* commands without an answer */
 	char why[256]; /* of the last loss */
 	const char **topics;
@@ -62,15 +63,10 @@ static int ask_read_conf(const struct ctl *c, struct ask *a)
 		fputs(buf_str(&text), stderr);
 	buf_done(&text);
 	conf_report_done(&report);
-	if (a->conf == NULL)
-		return EXIT_CONFIG;
-	if (a->conf->redis_url == NULL)
-		return ctl_fail(
-			EXIT_CONFIG, "%s has no redis.url", a->conf->path);
-	return EXIT_OK;
+	return a->conf == NULL ? EXIT_CONFIG : EXIT_OK;
 }
 
-static int ask_connect(struct ask *a)
+int ask_connect(struct ask *a)
 {
 	struct redis_options o = { .url = a->conf->redis_url,
 		.sentinel_master = a->conf->redis_sentinel_master,
@@ -81,6 +77,9 @@ static int ask_connect(struct ask *a)
 	int64_t until = clock_now() + ASK_CONNECT_US;
 	struct err err;
 
+	if (a->conf->redis_url == NULL)
+		return ctl_fail(
+			EXIT_CONFIG, "%s has no redis.url", a->conf->path);
 	a->redis = redis_open(a->loop, &o, ask_on_state, a, &err);
 	if (a->redis == NULL)
 		return ctl_fail(EXIT_CONFIG, "%s", err.text);
@@ -96,7 +95,7 @@ static int ask_connect(struct ask *a)
 	return EXIT_OK;
 }
 
-int ask_open(const struct ctl *c, struct ask **ret_ask)
+int ask_new(const struct ctl *c, struct ask **ret_ask)
 {
 	struct ask *a = xcalloc(1, sizeof(*a));
 	int rc;
@@ -104,17 +103,29 @@ int ask_open(const struct ctl *c, struct ask **ret_ask)
 	log_set_level(LOG_LEVEL_ERROR);
 	log_title("reevectl");
 	rc = ask_read_conf(c, a);
-	if (rc == EXIT_OK) {
-		a->loop = loop_new();
-		a->timer = loop_timer_new(a->loop, ask_on_timer, a);
-		rc = ask_connect(a);
-	}
 	if (rc != EXIT_OK) {
 		ask_close(a);
 		return rc;
 	}
+	a->loop = loop_new();
+	a->timer = loop_timer_new(a->loop, ask_on_timer, a);
 	*ret_ask = a;
 	return EXIT_OK;
+}
+
+int ask_open(const struct ctl *c, struct ask **ret_ask)
+{
+	struct ask *a;
+	int rc = ask_new(c, &a);
+
+	if (rc != EXIT_OK)
+		return rc;
+	rc = ask_connect(a);
+	if (rc != EXIT_OK)
+		ask_close(a);
+	else
+		*ret_ask = a;
+	return rc;
 }
 
 void ask_close(struct ask *a)
@@ -178,6 +189,7 @@ static void ask_on_reply(const struct redis_reply *reply, void *arg)
 
 	if (reply == NULL) {
 		a->rc = EXIT_SYSTEM;
+		a->is_lost = true;
 	} else if (redis_type(reply) == REDIS_ERROR) {
 		a->rc = ctl_fail(
 			EXIT_CONFIG, "Redis says: %s", redis_text(reply, NULL));
@@ -195,8 +207,12 @@ static int ask_finish(struct ask *a, int sent)
 
 	if (sent != 0)
 		return ctl_fail(EXIT_SYSTEM, "cannot reach Redis: %s", a->why);
+	a->is_lost = false;
 	ask_sent(a);
 	rc = ask_wait(a);
+	if (rc == EXIT_OK && a->is_lost)
+		return ctl_fail(EXIT_SYSTEM,
+			"the connection to Redis was lost before it answered");
 	return rc != EXIT_OK ? rc : a->rc;
 }
 

@@ -14,8 +14,11 @@
 struct ask;
 struct ctl;
 
-/* Read process.yaml and connect.  0, or the exit code, the reason having been
+/* Read process.yaml, and connect.  0, or the exit code, the reason having been
  * printed. */
+int ask_new(const struct ctl *c, struct ask **ret_ask);
+int ask_connect(struct ask *a);
+/* Both. */
 int ask_open(const struct ctl *c, struct ask **ret_ask);
 void ask_close(struct ask *a);
 const struct conf *ask_conf(const struct ask *a);

@@ -17,6 +17,7 @@ struct ctl {
 	bool json, follow, plan, now;
 	long lines;             /* -n */
 	bool wait;              /* queue push --wait */
+	bool all;               /* queue dead --all */
 	const char *delay, *at; /* queue push; NULL */
 	const char *unique;     /* queue push; NULL */
 	long count;             /* queue push --count */

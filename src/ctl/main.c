@@ -11,16 +11,23 @@
 
 #include "ctl/commands.h"
 #include "ctl/config.h"
+#include "ctl/consumers.h"
 #include "ctl/ctl.h"
+#include "ctl/dead.h"
+#include "ctl/handlers.h"
 #include "ctl/logs.h"
+#include "ctl/push.h"
 #include "ctl/queue.h"
 #include "ctl/socket.h"
 #include "ctl/status.h"
+#include "ctl/story.h"
+#include "ctl/task.h"
 #include "ctl/top.h"
 
 #define MAIN_LINES_DEFAULT 10
 #define MAIN_LINES_MAX     1000000
 #define MAIN_COUNT_MAX     10000000
+#define MAIN_HELP_COLUMN   24
 
 /* Options that some commands take and others don't. */
 enum main_option {
@@ -30,12 +37,13 @@ enum main_option {
 	MAIN_PLAN = 8,
 	MAIN_NOW = 16,
 	MAIN_LOCAL = 32, /* no option: the command needs no daemon */
-	MAIN_PUSH = 64   /* --delay, --at, --unique, --count, --wait */
+	MAIN_PUSH = 64,  /* --delay, --at, --unique, --count, --wait */
+	MAIN_ALL = 128
 };
 
 struct main_command {
 	const char *name;
-	const char *sub;       /* a second word that belongs to it; NULL */
+	const char *sub;       /* further words that belong to it; NULL */
 	const char *arguments; /* as the help shows them */
 	const char *help;
 	int (*run)(struct ctl *c);
@@ -72,14 +80,38 @@ static const struct main_command main_commands[] = {
 		commands_shutdown, 0, 0, MAIN_JSON | MAIN_NOW },
 	{ "queue", "list", "", "the topics and what is in them", queue_list, 0,
 		0, MAIN_JSON | MAIN_LOCAL },
-	{ "queue", "push", "TOPIC HANDLER [JSON]", "enqueue a task", queue_push,
-		2, 3, MAIN_JSON | MAIN_LOCAL | MAIN_PUSH },
+	{ "queue", "push", "TOPIC HANDLER [JSON]", "enqueue a task",
+		push_command, 2, 3, MAIN_JSON | MAIN_LOCAL | MAIN_PUSH },
 	{ "queue", "peek", "[-n N] TOPIC", "the oldest entries of a topic",
-		queue_peek, 1, 1, MAIN_LINES | MAIN_LOCAL },
+		queue_peek, 1, 1, MAIN_JSON | MAIN_LINES | MAIN_LOCAL },
 	{ "queue", "pause", "TOPIC", "let nobody take tasks of it", queue_pause,
-		1, 1, MAIN_LOCAL },
+		1, 1, MAIN_JSON | MAIN_LOCAL },
 	{ "queue", "resume", "TOPIC", "let them be taken again", queue_resume,
-		1, 1, MAIN_LOCAL },
+		1, 1, MAIN_JSON | MAIN_LOCAL },
+	{ "queue", "dead list", "[-n N] TOPIC", "the oldest dead letters",
+		dead_list, 1, 1, MAIN_JSON | MAIN_LINES | MAIN_LOCAL },
+	{ "queue", "dead show", "TOPIC ID ...|--all", "all of one, with errors",
+		dead_show, 1, MAIN_MANY, MAIN_JSON | MAIN_ALL | MAIN_LOCAL },
+	{ "queue", "dead retry", "TOPIC ID ...|--all", "enqueue them again",
+		dead_retry, 1, MAIN_MANY, MAIN_JSON | MAIN_ALL | MAIN_LOCAL },
+	{ "queue", "dead purge", "TOPIC ID ...|--all", "throw them away",
+		dead_purge, 1, MAIN_MANY, MAIN_JSON | MAIN_ALL | MAIN_LOCAL },
+	{ "task", "show", "ID", "where a task is", task_show, 1, 1,
+		MAIN_JSON | MAIN_LOCAL },
+	{ "task", "cancel", "ID", "end it, waiting or running", task_cancel, 1,
+		1, MAIN_JSON | MAIN_LOCAL },
+	{ "task", "retry", "ID", "run it now, delayed or dead", task_retry, 1,
+		1, MAIN_JSON | MAIN_LOCAL },
+	{ "task", "explain", "ID", "what happened to it, in order",
+		story_explain, 1, 1, MAIN_JSON | MAIN_LOCAL },
+	{ "consumers", "get", "", "how many workers the topics have",
+		consumers_get, 0, 0, MAIN_JSON },
+	{ "consumers", "set", "TOPIC=N ...", "give topics so many workers",
+		consumers_set, 1, MAIN_MANY, MAIN_JSON },
+	{ "consumers", "unset", "", "as many as the file says again",
+		consumers_unset, 0, 0, MAIN_JSON },
+	{ "handlers", "check", "", "test the handlers and what is stored",
+		handlers_check, 0, 0, MAIN_JSON | MAIN_LOCAL },
 	{ "config", "show", "", "the configuration that is in effect",
 		config_show, 0, 0, 0 },
 	{ "config", "check", "[FILE]", "test a process.yaml", config_check, 0,
@@ -100,7 +132,7 @@ static const struct {
 	{ 'S', "-S, --socket SOCKET", 0, "use this control socket" },
 	{ 'j', "    --json", MAIN_JSON, "print JSON" },
 	{ 'f', "-f, --follow", MAIN_FOLLOW, "logs: go on with what is added" },
-	{ 'n', "-n, --lines N", MAIN_LINES, "logs: how many lines (10)" },
+	{ 'n', "-n, --lines N", MAIN_LINES, "how many lines or entries (10)" },
 	{ 'p', "    --plan", MAIN_PLAN, "reload: say what it would do" },
 	{ 'w', "    --now", MAIN_NOW, "shutdown: don't wait for tasks" },
 	{ 'd', "    --delay SPAN", MAIN_PUSH, "push: not before so long" },
@@ -109,6 +141,7 @@ static const struct {
 	{ 'u', "    --unique KEY", MAIN_PUSH, "push: one of them at a time" },
 	{ 'C', "    --count N", MAIN_PUSH, "push: so many of them" },
 	{ 'W', "    --wait", MAIN_PUSH, "push: wait for its end" },
+	{ 'A', "    --all", MAIN_ALL, "queue dead: all of the topic" },
 	{ 'h', "-h, --help", 0, "this text, or that of a command" },
 	{ 'V', "-V, --version", 0, "the version" },
 };
@@ -128,6 +161,7 @@ static const struct option main_long[] = {
 	{ "unique", required_argument, NULL, 'u' },
 	{ "count", required_argument, NULL, 'C' },
 	{ "wait", no_argument, NULL, 'W' },
+	{ "all", no_argument, NULL, 'A' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -148,12 +182,16 @@ int ctl_fail(int exit_code, const char *fmt, ...)
 
 static void main_help_command(const struct main_command *m)
 {
-	char head[64];
+	char head[80];
 
 	snprintf(head, sizeof(head), "%s%s%s %s", m->name,
 		m->sub != NULL ? " " : "", m->sub != NULL ? m->sub : "",
 		m->arguments);
-	printf("  %-24s %s\n", head, m->help);
+	if (strlen(head) > MAIN_HELP_COLUMN)
+		printf("  %s\n  %-*s %s\n", head, MAIN_HELP_COLUMN, "",
+			m->help);
+	else
+		printf("  %-*s %s\n", MAIN_HELP_COLUMN, head, m->help);
 }
 
 static void main_help(const struct main_command *m)
@@ -171,8 +209,8 @@ static void main_help(const struct main_command *m)
 		unsigned option = main_options[i].option;
 
 		if (m == NULL || option == 0 || (m->options & option) != 0)
-			printf("  %-24s %s\n", main_options[i].words,
-				main_options[i].help);
+			printf("  %-*s %s\n", MAIN_HELP_COLUMN,
+				main_options[i].words, main_options[i].help);
 	}
 }
 
@@ -263,6 +301,10 @@ static int main_parse(
 			c->wait = true;
 			f->seen |= MAIN_PUSH;
 			break;
+		case 'A':
+			c->all = true;
+			f->seen |= MAIN_ALL;
+			break;
 		case 'h': f->help = true; break;
 		case 'V': f->version = true; break;
 		default: return main_usage();
@@ -277,6 +319,26 @@ static int main_parse(
 	return EXIT_OK;
 }
 
+/* How many of the arguments are the words of this command; 0: it is another. */
+static int main_words(const struct main_command *m, const struct ctl *c)
+{
+	const char *rest = m->sub;
+	int words = 1;
+
+	if (strcmp(m->name, c->argv[0]) != 0)
+		return 0;
+	while (rest != NULL && *rest != '\0') {
+		size_t len = strcspn(rest, " ");
+
+		if (words >= c->argc || strlen(c->argv[words]) != len ||
+			strncmp(c->argv[words], rest, len) != 0)
+			return 0;
+		words++;
+		rest += len + strspn(rest + len, " ");
+	}
+	return words;
+}
+
 /* Finds the command and takes its words off the arguments. */
 static const struct main_command *main_find(struct ctl *c)
 {
@@ -284,10 +346,9 @@ static const struct main_command *main_find(struct ctl *c)
 
 	for (i = 0; c->argc > 0 && i < MAIN_COMMANDS; i++) {
 		const struct main_command *m = &main_commands[i];
-		int words = m->sub != NULL ? 2 : 1;
+		int words = main_words(m, c);
 
-		if (strcmp(m->name, c->argv[0]) != 0 || words > c->argc ||
-			(m->sub != NULL && strcmp(m->sub, c->argv[1]) != 0))
+		if (words == 0)
 			continue;
 		c->argc -= words;
 		c->argv += words;

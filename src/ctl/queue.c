@@ -4,22 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
+#include "ctl/lane.h"
 #include "ctl/queue.h"
-#include "ctl/span.h"
 #include "ctl/table.h"
 #include "task/keys.h"
 #include "task/task.h"
 
-/* Commands on their way at a time in a bulk push. */
-#define QUEUE_WINDOW 1000
-/* How often push --wait looks. */
-#define QUEUE_LOOK_MS 50
+/* Between the two readings that make a rate. */
+#define QUEUE_RATE_MS 1000
 
 struct queue_lengths {
 	int64_t waiting, pending, delayed, dead, oldest_ms, consumers;
@@ -42,30 +39,36 @@ static void queue_on_int(const struct redis_reply *reply, void *arg)
 	*(int64_t *)arg = redis_int(reply, 0);
 }
 
-static int queue_read(struct ask *a, const char *topic,
-	struct queue_lengths *ret, int64_t *ret_done, int64_t *ret_paused)
+/* One topic as it is shown. */
+struct queue_topic {
+	const char *name;
+	struct queue_lengths lengths;
+	int64_t before, done; /* successes, earlier and now */
+	int64_t paused;
+	double rate; /* per second */
+};
+
+static int queue_read(struct ask *a, struct queue_topic *q)
 {
-	const char *prefix = ask_conf(a)->redis_prefix;
-	char *stream = keys_topic(prefix, topic, "");
-	char *delayed = keys_topic(prefix, topic, ":delayed");
-	char *dead = keys_topic(prefix, topic, ":dead");
-	char *stats = keys_topic(prefix, topic, ":stats");
-	char *paused = keys_topic(prefix, topic, ":paused");
-	const char *argv[4] = { stream, delayed, dead, KEYS_GROUP };
-	const char *hget[3] = { "HGET", stats, "success" };
-	const char *exists[2] = { "EXISTS", paused };
+	const char *argv[4] = { NULL, NULL, NULL, KEYS_GROUP };
+	const char *hget[3] = { "HGET", NULL, "success" };
+	const char *exists[2] = { "EXISTS" };
+	struct lane l;
 	int rc;
 
-	rc = ask_script(a, queue_on_lengths, ret, &keys_lengths, 3, 4, argv);
+	lane_init(&l, a, q->name);
+	argv[0] = l.stream;
+	argv[1] = l.delayed;
+	argv[2] = l.dead;
+	hget[1] = l.stats;
+	exists[1] = l.paused;
+	rc = ask_script(
+		a, queue_on_lengths, &q->lengths, &keys_lengths, 3, 4, argv);
 	if (rc == EXIT_OK)
-		rc = ask_command(a, queue_on_int, ret_done, 3, hget, NULL);
+		rc = ask_command(a, queue_on_int, &q->done, 3, hget, NULL);
 	if (rc == EXIT_OK)
-		rc = ask_command(a, queue_on_int, ret_paused, 2, exists, NULL);
-	free(paused);
-	free(stats);
-	free(dead);
-	free(delayed);
-	free(stream);
+		rc = ask_command(a, queue_on_int, &q->paused, 2, exists, NULL);
+	lane_done(&l);
 	return rc;
 }
 
@@ -82,332 +85,191 @@ static const struct table_column queue_columns[] = {
 	{ "OLDEST", TABLE_RIGHT, TABLE_FIXED },
 };
 
-static void queue_row(struct table *t, const char *topic,
-	const struct queue_lengths *l, int64_t done, int64_t before,
-	bool paused)
+static void queue_row(struct table *t, const struct queue_topic *q)
 {
+	const struct queue_lengths *l = &q->lengths;
 	char oldest[32];
 
-	table_cell(t, SCREEN_PLAIN, "%s", topic);
-	table_cell(t, paused ? SCREEN_CHANGING : SCREEN_GOOD, "%s",
-		paused ? "paused" : "open");
+	table_cell(t, SCREEN_PLAIN, "%s", q->name);
+	table_cell(t, q->paused ? SCREEN_CHANGING : SCREEN_GOOD, "%s",
+		q->paused ? "paused" : "open");
 	table_cell(t, SCREEN_PLAIN, "%" PRId64, l->waiting);
 	table_cell(t, SCREEN_PLAIN, "%" PRId64, l->pending);
 	table_cell(t, SCREEN_PLAIN, "%" PRId64, l->delayed);
 	table_cell(t, l->dead > 0 ? SCREEN_BAD : SCREEN_PLAIN, "%" PRId64,
 		l->dead);
 	table_cell(t, SCREEN_PLAIN, "%" PRId64, l->consumers);
-	table_cell(t, SCREEN_PLAIN, "%" PRId64, done);
-	table_cell(t, SCREEN_PLAIN, "%" PRId64 "/s", done - before);
+	table_cell(t, SCREEN_PLAIN, "%" PRId64, q->done);
+	table_cell(t, SCREEN_PLAIN, "%.0f/s", q->rate);
 	table_cell(t, SCREEN_PLAIN, "%s",
 		l->waiting == 0 ? "-"
 				: clock_span(l->oldest_ms * US_PER_MS, oldest,
 					  sizeof(oldest)));
 }
 
-static json_t *queue_json(const char *topic, const struct queue_lengths *l,
-	int64_t done, int64_t before, bool paused)
+static json_t *queue_json(const struct queue_topic *q)
 {
-	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"topic", topic, "paused", paused ? 1 : 0, "waiting",
+	const struct queue_lengths *l = &q->lengths;
+
+	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}",
+		"topic", q->name, "paused", q->paused == 1, "waiting",
 		(json_int_t)l->waiting, "pending", (json_int_t)l->pending,
 		"delayed", (json_int_t)l->delayed, "dead", (json_int_t)l->dead,
-		"consumers", (json_int_t)l->consumers, "done", (json_int_t)done,
-		"rate", (json_int_t)(done - before), "oldest_ms",
+		"consumers", (json_int_t)l->consumers, "done",
+		(json_int_t)q->done, "rate", q->rate, "oldest_ms",
 		(json_int_t)l->oldest_ms);
 }
 
-/* Two readings a second apart make a rate. */
-static int queue_list_all(struct ctl *c, struct ask *a, size_t count,
-	struct table *t, json_t *list)
+/* Two readings make a rate. */
+static int queue_measure(struct ask *a, struct queue_topic *q, size_t count)
 {
-	const char *const *topics = ask_topics(a);
-	int64_t *before = xcalloc(count, sizeof(*before)), done, paused;
-	struct queue_lengths l;
+	int64_t began = clock_now();
 	int rc = EXIT_OK;
 	size_t i;
 
-	for (i = 0; rc == EXIT_OK && i < count; i++)
-		rc = queue_read(a, topics[i], &l, &before[i], &paused);
-	if (rc == EXIT_OK)
-		ask_pause(a, 1000);
 	for (i = 0; rc == EXIT_OK && i < count; i++) {
-		rc = queue_read(a, topics[i], &l, &done, &paused);
-		if (rc != EXIT_OK)
-			break;
-		if (c->json)
-			json_array_append_new(
-				list, queue_json(topics[i], &l, done, before[i],
-					      paused == 1));
-		else
-			queue_row(
-				t, topics[i], &l, done, before[i], paused == 1);
+		q[i].name = ask_topics(a)[i];
+		rc = queue_read(a, &q[i]);
+		q[i].before = q[i].done;
 	}
-	free(before);
+	if (rc == EXIT_OK)
+		ask_pause(a, QUEUE_RATE_MS);
+	for (i = 0; rc == EXIT_OK && i < count; i++) {
+		rc = queue_read(a, &q[i]);
+		q[i].rate = (double)(q[i].done - q[i].before) * US_PER_S /
+			    (double)(clock_now() - began);
+	}
 	return rc;
+}
+
+static void queue_print_table(const struct table *t)
+{
+	struct buf out = BUF_INIT;
+	struct screen screen;
+
+	screen_init(&screen);
+	table_print(t, &screen, 0, 0, &out);
+	fputs(buf_str(&out), stdout);
+	buf_done(&out);
+}
+
+static void queue_print(
+	const struct ctl *c, const struct queue_topic *q, size_t count)
+{
+	struct table *t = table_new(
+		queue_columns, sizeof(queue_columns) / sizeof(*queue_columns));
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		queue_row(t, &q[i]);
+		json_array_append_new(list, queue_json(&q[i]));
+	}
+	if (c->json)
+		lane_print(json_incref(list));
+	else
+		queue_print_table(t);
+	json_decref(list);
+	table_free(t);
 }
 
 int queue_list(struct ctl *c)
 {
-	json_t *list = json_pack("[]");
-	struct buf out = BUF_INIT;
-	struct screen screen;
-	struct table *t;
+	struct queue_topic *topics;
 	struct ask *a;
 	size_t count = 0;
 	int rc = ask_open(c, &a);
 
-	if (rc != EXIT_OK) {
-		json_decref(list);
+	if (rc != EXIT_OK)
 		return rc;
-	}
 	while (ask_topics(a)[count] != NULL)
 		count++;
-	screen_init(&screen);
-	t = table_new(
-		queue_columns, sizeof(queue_columns) / sizeof(*queue_columns));
-	rc = queue_list_all(c, a, count, t, list);
-	if (rc == EXIT_OK && c->json) {
-		json_dumpf(list, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else if (rc == EXIT_OK) {
-		table_print(t, &screen, 0, 0, &out);
-		fputs(buf_str(&out), stdout);
-	}
-	buf_done(&out);
-	table_free(t);
-	json_decref(list);
+	topics = xcalloc(count + 1, sizeof(*topics));
+	if (count == 0)
+		rc = ctl_fail(EXIT_CONFIG, "no pool of %s serves a topic",
+			ask_conf(a)->path);
+	else
+		rc = queue_measure(a, topics, count);
+	if (rc == EXIT_OK)
+		queue_print(c, topics, count);
+	free(topics);
 	ask_close(a);
 	return rc;
 }
 
-struct queue_pushing {
-	struct ask *ask;
-	const char *topic;
-	const struct ctl *ctl;
-	const char *params;
-	int64_t delay_ms;
-	long sent, done, failed;
-	char error[256];
-	char id[TASK_ID_MAX + 1];   /* of the last one */
-	char held[TASK_ID_MAX + 1]; /* who holds the unique key */
-	char entry[64];
+static const struct table_column queue_peek_columns[] = {
+	{ "ENTRY", TABLE_LEFT, TABLE_FIXED },
+	{ "AGE", TABLE_RIGHT, TABLE_FIXED },
+	{ "TASK", TABLE_LEFT, TABLE_FIXED },
+	{ "HANDLER", TABLE_LEFT, TABLE_FIXED },
+	{ "ATTEMPTS", TABLE_RIGHT, TABLE_FIXED },
+	{ "PARAMS", TABLE_LEFT, TABLE_ELASTIC },
 };
 
-static void queue_on_pushed(const struct redis_reply *reply, void *arg)
-{
-	struct queue_pushing *p = arg;
-
-	if (reply == NULL || redis_type(reply) == REDIS_ERROR) {
-		p->failed++;
-		snprintf(p->error, sizeof(p->error), "%s",
-			reply != NULL ? redis_text(reply, NULL)
-				      : "the connection is lost");
-	} else if (redis_type(reply) == REDIS_ARRAY) {
-		snprintf(p->held, sizeof(p->held), "%s",
-			redis_text(redis_at(reply, 0), NULL));
-	} else {
-		p->done++;
-		snprintf(p->entry, sizeof(p->entry), "%s",
-			redis_text(reply, NULL));
-	}
-	ask_answered(p->ask);
-}
-
-static int queue_push_one(struct queue_pushing *p)
-{
-	const char *prefix = ask_conf(p->ask)->redis_prefix;
-	struct task *t = task_new(p->ctl->argv[1], p->params);
-	char *stream = keys_topic(prefix, p->topic, "");
-	char *delayed = keys_topic(prefix, p->topic, ":delayed");
-	char *unique = xstrdup(""), *text, delay[24];
-	size_t len;
-	int rc;
-
-	if (p->ctl->unique != NULL) {
-		free(unique);
-		t->unique = xstrdup(p->ctl->unique);
-		unique = xasprintf("%s:unique:%s", stream, p->ctl->unique);
-	}
-	t->reply = p->ctl->wait;
-	snprintf(p->id, sizeof(p->id), "%s", t->id);
-	snprintf(delay, sizeof(delay), "%" PRId64, p->delay_ms);
-	text = task_print(t, &len);
-	if (p->delay_ms == 0 && t->unique == NULL) {
-		const char *argv[5] = { "XADD", stream, "*", "task", text };
-
-		rc = redis_command(
-			ask_redis(p->ask), queue_on_pushed, p, 5, argv, NULL);
-	} else {
-		const char *argv[6] = { stream, delayed, unique, text, delay,
-			t->id };
-
-		rc = redis_script(ask_redis(p->ask), queue_on_pushed, p,
-			&keys_push, 3, 6, argv, NULL);
-	}
-	if (rc == 0) {
-		p->sent++;
-		ask_sent(p->ask);
-	}
-	free(text);
-	free(unique);
-	free(delayed);
-	free(stream);
-	task_free(t);
-	return rc;
-}
-
-static int queue_push_all(struct queue_pushing *p, long count)
-{
-	int rc = EXIT_OK;
-
-	while (rc == EXIT_OK && p->sent < count && p->failed == 0) {
-		if (queue_push_one(p) != 0)
-			return ctl_fail(EXIT_SYSTEM, "Redis went away");
-		if (p->sent % QUEUE_WINDOW == 0 || p->sent == count)
-			rc = ask_wait(p->ask);
-	}
-	if (rc == EXIT_OK && p->failed > 0)
-		rc = ctl_fail(EXIT_CONFIG, "%ld of %ld not enqueued: %s",
-			p->failed, p->sent, p->error);
-	return rc;
-}
-
-struct queue_outcome {
-	char state[16];
-	char *result, *error;
+struct queue_peeking {
+	struct table *table;
+	json_t *list;
+	int64_t now_ms;
 };
 
-static void queue_on_outcome(const struct redis_reply *reply, void *arg)
+static void queue_peek_row(struct queue_peeking *p, const char *id,
+	const struct task *task, const char *text)
 {
-	const struct redis_reply *f = redis_field(reply, "state");
-	struct queue_outcome *o = arg;
+	int64_t age_ms = p->now_ms - lane_entry_ms(id);
+	char age[32];
 
-	if (f == NULL)
+	table_cell(p->table, SCREEN_PLAIN, "%s", id);
+	table_cell(p->table, SCREEN_PLAIN, "%s",
+		clock_span(age_ms * US_PER_MS, age, sizeof(age)));
+	if (task == NULL) {
+		table_cell(p->table, SCREEN_PLAIN, "-");
+		table_cell(p->table, SCREEN_PLAIN, "-");
+		table_cell(p->table, SCREEN_PLAIN, "-");
+		table_cell(p->table, SCREEN_BAD, "%s", text);
 		return;
-	snprintf(o->state, sizeof(o->state), "%s", redis_text(f, NULL));
-	free(o->result);
-	free(o->error);
-	f = redis_field(reply, "result");
-	o->result = f != NULL ? xstrdup(redis_text(f, NULL)) : NULL;
-	f = redis_field(reply, "error");
-	o->error = f != NULL ? xstrdup(redis_text(f, NULL)) : NULL;
-}
-
-/* Until it has come to an end; the exit code tells which. */
-static int queue_wait(struct queue_pushing *p)
-{
-	char *key = keys_other(ask_conf(p->ask)->redis_prefix, "task:", p->id);
-	const char *argv[2] = { "HGETALL", key };
-	struct queue_outcome o = { "", NULL, NULL };
-	int rc;
-
-	do {
-		ask_pause(p->ask, QUEUE_LOOK_MS);
-		rc = ask_command(p->ask, queue_on_outcome, &o, 2, argv, NULL);
-	} while (rc == EXIT_OK &&
-		 (o.state[0] == '\0' || strcmp(o.state, "PENDING") == 0));
-	if (rc == EXIT_OK && p->ctl->json)
-		printf("{\"id\":\"%s\",\"state\":\"%s\"}\n", p->id, o.state);
-	else if (rc == EXIT_OK)
-		printf("%s %s%s%s\n", p->id, o.state,
-			o.result != NULL && *o.result ? ": " : "",
-			o.result != NULL ? o.result : "");
-	if (rc == EXIT_OK && strcmp(o.state, "SUCCESS") != 0)
-		rc = ctl_fail(EXIT_CONFIG, "task %s: %s%s%s", p->id, o.state,
-			o.error != NULL && *o.error ? ": " : "",
-			o.error != NULL ? o.error : "");
-	free(o.result);
-	free(o.error);
-	free(key);
-	return rc;
-}
-
-static void queue_tell_due(struct queue_pushing *p)
-{
-	char *channel =
-		keys_other(ask_conf(p->ask)->redis_prefix, "control", "");
-	char text[128];
-	const char *argv[3] = { "PUBLISH", channel, text };
-
-	snprintf(text, sizeof(text), "delayed %s %" PRId64, p->topic,
-		clock_wall() / US_PER_MS + p->delay_ms);
-	(void)ask_command(p->ask, NULL, NULL, 3, argv, NULL);
-	free(channel);
-}
-
-static int queue_check_params(const char *text)
-{
-	json_error_t e;
-	json_t *j =
-		json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &e);
-
-	if (j == NULL)
-		return ctl_fail(EXIT_USAGE, "params are no JSON: column %d: %s",
-			e.column, e.text);
-	json_decref(j);
-	return EXIT_OK;
-}
-
-static int queue_check_push(struct ctl *c, struct queue_pushing *p)
-{
-	const struct conf *conf = ask_conf(p->ask);
-	int rc = EXIT_OK;
-
-	p->params = c->argc > 2 ? c->argv[2] : "{}";
-	p->topic = ask_topic(p->ask, c->argv[0]);
-	if (p->topic == NULL)
-		return EXIT_CONFIG;
-	if (conf_handler_find(conf, c->argv[1]) == NULL)
-		return ctl_fail(EXIT_CONFIG, "%s has no handler called \"%s\"",
-			conf->path, c->argv[1]);
-	rc = queue_check_params(p->params);
-	if (rc == EXIT_OK && c->delay != NULL)
-		rc = span_delay(c->delay, &p->delay_ms);
-	if (rc == EXIT_OK && c->at != NULL)
-		rc = span_at(c->at, &p->delay_ms);
-	return rc;
-}
-
-int queue_push(struct ctl *c)
-{
-	struct queue_pushing p = { .ctl = c };
-	int rc = ask_open(c, &p.ask);
-
-	if (rc != EXIT_OK)
-		return rc;
-	rc = queue_check_push(c, &p);
-	if (rc == EXIT_OK)
-		rc = queue_push_all(&p, c->count);
-	if (rc == EXIT_OK && p.held[0] != '\0')
-		rc = ctl_fail(EXIT_CONFIG,
-			"not enqueued: task %s holds the key \"%s\"", p.held,
-			c->unique);
-	if (rc == EXIT_OK && p.delay_ms > 0)
-		queue_tell_due(&p);
-	if (rc == EXIT_OK && c->wait)
-		rc = queue_wait(&p);
-	else if (rc == EXIT_OK && c->count == 1)
-		printf("%s\n", p.id);
-	else if (rc == EXIT_OK)
-		printf("%ld enqueued\n", p.done);
-	ask_close(p.ask);
-	return rc;
-}
-
-static void queue_on_entries(const struct redis_reply *reply, void *arg)
-{
-	size_t i, n = redis_count(reply);
-
-	(void)arg;
-	for (i = 0; i < n; i++) {
-		const struct redis_reply *e = redis_at(reply, i);
-		const struct redis_reply *task =
-			redis_field(redis_at(e, 1), "task");
-
-		printf("%s %s\n", redis_text(redis_at(e, 0), NULL),
-			task != NULL ? redis_text(task, NULL) : "-");
 	}
+	table_cell(p->table, SCREEN_PLAIN, "%s", task->id);
+	table_cell(p->table, SCREEN_PLAIN, "%s", task->handler);
+	table_cell(p->table, SCREEN_PLAIN, "%" PRId64, task->attempt);
+	table_cell(p->table, SCREEN_PLAIN, "%s", task->params);
+}
+
+static void queue_on_peeked(
+	const char *id, const struct redis_reply *fields, void *arg)
+{
+	struct queue_peeking *p = arg;
+	size_t len;
+	const char *text = lane_field(fields, "task", &len);
+	struct task *task = task_parse(text, len, NULL);
+
+	json_array_append_new(
+		p->list, json_pack("{s:s, s:I, s:o}", "entry", id, "age_ms",
+				 (json_int_t)(p->now_ms - lane_entry_ms(id)),
+				 "task", lane_envelope(text, len)));
+	queue_peek_row(p, id, task, text);
+	task_free(task);
+}
+
+static int queue_peek_topic(struct ctl *c, struct ask *a, const char *topic)
+{
+	struct queue_peeking p = { .list = json_array() };
+	struct lane l;
+	int rc = lane_now(a, &p.now_ms);
+
+	lane_init(&l, a, topic);
+	p.table = table_new(queue_peek_columns,
+		sizeof(queue_peek_columns) / sizeof(*queue_peek_columns));
+	if (rc == EXIT_OK)
+		rc = lane_walk(a, l.stream, "-", "+", c->lines, queue_on_peeked,
+			&p, NULL);
+	if (rc == EXIT_OK && c->json)
+		lane_print(json_incref(p.list));
+	else if (rc == EXIT_OK)
+		queue_print_table(p.table);
+	table_free(p.table);
+	json_decref(p.list);
+	lane_done(&l);
+	return rc;
 }
 
 int queue_peek(struct ctl *c)
@@ -419,47 +281,48 @@ int queue_peek(struct ctl *c)
 	if (rc != EXIT_OK)
 		return rc;
 	topic = ask_topic(a, c->argv[0]);
-	rc = EXIT_CONFIG;
-	if (topic != NULL) {
-		char *stream = keys_topic(ask_conf(a)->redis_prefix, topic, "");
-		char count[24];
-		const char *argv[6] = { "XRANGE", stream, "-", "+", "COUNT",
-			count };
-
-		snprintf(count, sizeof(count), "%ld", c->lines);
-		rc = ask_command(a, queue_on_entries, NULL, 6, argv, NULL);
-		free(stream);
-	}
+	rc = topic != NULL ? queue_peek_topic(c, a, topic) : EXIT_CONFIG;
 	ask_close(a);
+	return rc;
+}
+
+/* Kept in its key, and told to those who wait for tasks. */
+static int queue_mark_paused(struct ask *a, const char *topic, const char *word)
+{
+	bool pause = strcmp(word, "pause") == 0;
+	const char *prefix = ask_conf(a)->redis_prefix;
+	char *key = keys_topic(prefix, topic, ":paused");
+	char *channel = keys_other(prefix, "control", "");
+	char *text = xasprintf("%s %s", word, topic);
+	const char *set[3] = { pause ? "SET" : "DEL", key, "1" };
+	const char *tell[3] = { "PUBLISH", channel, text };
+	int rc;
+
+	rc = ask_command(a, NULL, NULL, pause ? 3 : 2, set, NULL);
+	if (rc == EXIT_OK)
+		rc = ask_command(a, NULL, NULL, 3, tell, NULL);
+	free(text);
+	free(channel);
+	free(key);
 	return rc;
 }
 
 static int queue_set_paused(struct ctl *c, const char *word)
 {
-	const char *topic, *prefix;
+	bool pause = strcmp(word, "pause") == 0;
+	const char *topic;
 	struct ask *a;
 	int rc = ask_open(c, &a);
 
 	if (rc != EXIT_OK)
 		return rc;
-	prefix = ask_conf(a)->redis_prefix;
 	topic = ask_topic(a, c->argv[0]);
-	rc = EXIT_CONFIG;
-	if (topic != NULL) {
-		bool pause = strcmp(word, "pause") == 0;
-		char *key = keys_topic(prefix, topic, ":paused");
-		char *channel = keys_other(prefix, "control", "");
-		char *text = xasprintf("%s %s", word, topic);
-		const char *set[3] = { pause ? "SET" : "DEL", key, "1" };
-		const char *tell[3] = { "PUBLISH", channel, text };
-
-		rc = ask_command(a, NULL, NULL, pause ? 3 : 2, set, NULL);
-		if (rc == EXIT_OK)
-			rc = ask_command(a, NULL, NULL, 3, tell, NULL);
-		free(text);
-		free(channel);
-		free(key);
-	}
+	rc = topic != NULL ? queue_mark_paused(a, topic, word) : EXIT_CONFIG;
+	if (rc == EXIT_OK && c->json)
+		lane_print(json_pack("{s:b, s:s, s:b}", "ok", 1, "topic", topic,
+			"paused", pause));
+	else if (rc == EXIT_OK)
+		printf("%s: %s\n", topic, pause ? "paused" : "open");
 	ask_close(a);
 	return rc;
 }

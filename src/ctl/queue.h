@@ -8,7 +8,6 @@
 struct ctl;
 
 int queue_list(struct ctl *c);
-int queue_push(struct ctl *c);
 int queue_peek(struct ctl *c);
 int queue_pause(struct ctl *c);
 int queue_resume(struct ctl *c);

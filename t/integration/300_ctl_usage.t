@@ -29,7 +29,8 @@ subtest 'help and version are printed' => sub {
 	like($out, qr/^  \Q$_\E\b/m, "it names $_")
 		for qw(status reload start stop restart scale logs reopen
 			upgrade shutdown top), 'config show', 'config check',
-			'config options';
+			'config options', 'queue push', 'queue dead retry',
+			'task explain', 'consumers set', 'handlers check';
 
 	($exit, $out) = ctl('reload', '--help');
 	like($out, qr/--plan/, 'the help of a command has its options');
@@ -51,6 +52,7 @@ subtest 'bad usage is exit code 2 and a word on standard error' => sub {
 		'an argument too few' => ['scale', 'a'],
 		'a file and a socket' => ['-c', 'a', '-S', 'b', 'status'],
 		'half a command' => ['config'],
+		'two thirds of one' => ['queue', 'dead'],
 	);
 	for my $what (sort keys %bad) {
 		my ($exit, $out, $err) = ctl(@{ $bad{$what} });
@@ -175,6 +177,8 @@ subtest 'bash completes commands and options' => sub {
 	is($complete->('--s'), '--socket', 'options');
 	is($complete->('reload', '--pl'), '--plan', 'those of the command');
 	is($complete->('config', ''), 'show check options', 'second words');
+	is($complete->('queue', 'dead', 'p'), 'purge', 'third words');
+	is($complete->('queue', 'push', '--u'), '--unique', 'their options');
 	is($complete->('-S', "$dir/none.sock", 'stop', ''), '',
 		'no pools without a daemon');
 };
