@@ -9,7 +9,7 @@
 /* Answered bytes are moved over when there are so many of them. */
 #define QUEUE_SLACK ((size_t)64 << 10)
 /* An empty queue keeps at most so much memory. */
-#define QUEUE_KEPT ((size_t)256 << 10)
+#define QUEUE_KEPT ((size_t)128 << 10)
 
 void redis_queue_done(struct redis_queue *q)
 {

@@ -11,9 +11,9 @@
  * up to KEPT bytes is used again for the next answer. */
 #define BLOCK_FIRST   ((size_t)4 << 10)
 #define BLOCK_LARGEST ((size_t)1 << 20)
-#define BLOCK_KEPT    ((size_t)256 << 10)
+#define BLOCK_KEPT    ((size_t)128 << 10)
 /* Input not used up that the library may keep allocated. */
-#define READER_KEPT ((size_t)256 << 10)
+#define READER_KEPT ((size_t)128 << 10)
 /* A line of the protocol without its end is searched no further. */
 #define READER_LINE_MAX ((size_t)64 << 10)
 

@@ -339,6 +339,86 @@ static void test_large(struct help_server *s)
 	free(big);
 }
 
+static int turns;
+
+static void on_turn(void *arg)
+{
+	(void)arg;
+	turns++;
+}
+
+static void on_end(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+static void test_idle(struct help_server *s)
+{
+	struct loop_timer *end = loop_timer_new(loop, on_end, NULL);
+	int before = help_descriptors();
+	struct help_link k;
+	char url[200];
+	struct redis_options o = { .url = url };
+
+	snprintf(url, sizeof(url), "redis://localhost:%u", (unsigned)s->port);
+	o.command_timeout_us = 50 * MS;
+	help_open(&k, loop, &o);
+	(void)help_wait_up(&k);
+	(void)help_ask(&k, "PING");
+	help_run(loop, 100);
+	is_int(before + 1, help_descriptors(),
+		"an idle connection is one descriptor");
+	turns = 0;
+	loop_set_hooks(loop, on_turn, NULL, NULL);
+	loop_timer_start(end, 300 * MS);
+	(void)loop_run(loop);
+	loop_set_hooks(loop, NULL, NULL, NULL);
+	is_int(1, turns, "and wakes nobody but for the end of this test");
+	help_close(&k);
+	loop_timer_free(end);
+}
+
+static int storm_sent, storm_answered;
+
+static void on_storm(const struct redis_reply *p, void *arg)
+{
+	struct help_link *k = arg;
+
+	storm_answered++;
+	/* Who is told of a loss tries again: refused, or answered once. */
+	if (p == NULL && storm_sent % 3 == 0)
+		storm_sent += redis_printf(k->redis, on_storm, k, "PING") == 0;
+}
+
+static void test_cut_off(struct help_server *s)
+{
+	struct help_link k, killer;
+	int i, j;
+
+	open_socket(&k, s);
+	open_socket(&killer, s);
+	(void)help_wait_up(&killer);
+	for (i = 0; i < 40; i++) {
+		(void)help_wait_up(&k);
+		for (j = 0; j < 50; j++)
+			storm_sent += redis_printf(k.redis, on_storm, &k,
+					      "INCR storm") == 0;
+		if (i % 4 == 0)
+			redis_reset(k.redis, "test");
+		if (i % 3 == 0)
+			(void)help_ask(
+				&killer, "CLIENT KILL TYPE normal SKIPME yes");
+		else
+			help_run(loop, i % 5);
+	}
+	help_close(&k);
+	ok(storm_sent >= 1000, "%d commands while connections are cut",
+		storm_sent);
+	is_int(storm_sent, storm_answered, "are each answered once");
+	help_close(&killer);
+}
+
 int main(void)
 {
 	struct help_server s;
@@ -358,6 +438,8 @@ int main(void)
 	test_script(&s);
 	test_channel(&s);
 	test_large(&s);
+	test_idle(&s);
+	test_cut_off(&s);
 	help_done(&s);
 	loop_free(loop);
 	return tap_done();
