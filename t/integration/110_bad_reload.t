@@ -48,13 +48,13 @@ my %BAD = (
 				probe => '{ exec: [sleep, "1"] }' },
 			qr/exit 3/],
 		'a worker that never is ready' => [
-			{ umask => $ROLLED, start_timeout => '150ms',
+			{ umask => $ROLLED, start_timeout => '500ms',
 				ready => '{ exec: ["false"] }' },
-			qr/not ready within 150 ms: .*false: exit 1/],
+			qr/not ready within 500 ms: .*false: exit 1/],
 		'a probe that fails' => [
-			{ umask => $ROLLED, start_timeout => '150ms',
+			{ umask => $ROLLED, start_timeout => '500ms',
 				probe => '{ exec: ["false"] }' },
-			qr/not ready within 150 ms: .*false: exit 1/],
+			qr/not ready within 500 ms: .*false: exit 1/],
 		'a program that is not there' => [
 			{ command => '[/nonexistent/program]', ready => $SLOWLY },
 			qr/exit 127/],
@@ -63,9 +63,9 @@ my %BAD = (
 		'a worker that exits at once' => [
 			{ rlimit => '{ nofile: 5 }' }, qr/exit \d+/],
 		'a probe that fails' => [
-			{ umask => $ROLLED, start_timeout => '150ms',
+			{ umask => $ROLLED, start_timeout => '500ms',
 				probe => '{ http: "http://127.0.0.1:@PORT@/no" }' },
-			qr/not ready within 150 ms: .*404/],
+			qr/not ready within 500 ms: .*404/],
 		'an address in use' => [
 			{ listen => '["127.0.0.1:@PORT@", "unix:@DIR@/run"]' },
 			qr{/run is there and is no socket}],
