@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,8 @@ static struct {
 	enum log_format format;
 	enum log_level level;
 	char title[48];
-} state = { 2, LOG_FULL, LOG_LEVEL_INFO, "reeved" };
+	unsigned long lost; /* lines that nobody took, not told yet */
+} state = { 2, LOG_FULL, LOG_LEVEL_INFO, "reeved", 0 };
 
 void log_title(const char *title)
 {
@@ -60,17 +63,25 @@ static size_t log_escape(char *out, size_t room, const char *text)
 	return n;
 }
 
-void log_v(enum log_level level, const char *fmt, va_list ap)
+/* A pipe that polls writable takes PIPE_BUF bytes (pipe(7)): a line. */
+static bool log_write(const char *line, size_t len)
 {
-	char text[LOG_LINE_MAX - 256], line[LOG_LINE_MAX];
-	char iso[CLOCK_ISO_MAX];
-	int saved = errno;
-	size_t n = 0;
+	struct pollfd p = { .fd = state.fd, .events = POLLOUT };
 	ssize_t rc;
 
-	if (level > state.level)
-		return;
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (poll(&p, 1, 0) == 0)
+		return false;
+	do
+		rc = write(state.fd, line, len);
+	while (rc == -1 && errno == EINTR);
+	return rc != -1 || errno != EAGAIN;
+}
+
+static void log_line(enum log_level level, const char *text)
+{
+	char line[LOG_LINE_MAX], iso[CLOCK_ISO_MAX];
+	size_t n = 0;
+
 	if (state.format == LOG_FULL)
 		n = (size_t)snprintf(line, sizeof(line), "%s ",
 			clock_iso(clock_wall(), iso));
@@ -78,9 +89,28 @@ void log_v(enum log_level level, const char *fmt, va_list ap)
 		log_level_names[level], state.title, (int)getpid());
 	n += log_escape(line + n, sizeof(line) - n - 1, text);
 	line[n++] = '\n';
-	do
-		rc = write(state.fd, line, n);
-	while (rc == -1 && errno == EINTR);
+	if (!log_write(line, n))
+		state.lost++;
+}
+
+void log_v(enum log_level level, const char *fmt, va_list ap)
+{
+	char text[LOG_LINE_MAX - 256];
+	unsigned long lost = state.lost;
+	int saved = errno;
+
+	if (level > state.level)
+		return;
+	if (lost > 0) {
+		snprintf(text, sizeof(text),
+			"%lu lines are lost here, nobody took them", lost);
+		state.lost = 0;
+		log_line(LOG_LEVEL_WARN, text);
+		if (state.lost > 0)
+			state.lost += lost - 1;
+	}
+	vsnprintf(text, sizeof(text), fmt, ap);
+	log_line(level, text);
 	errno = saved;
 }
 

@@ -5,7 +5,8 @@
  * A line is "TIME LEVEL TITLE[PID] TEXT", written with a single write(2) and
  * at most LOG_LINE_MAX bytes, so lines of several processes never mix in a
  * pipe.  Control bytes are escaped.  Texts are lower case, without a final
- * dot, and say what happens next.
+ * dot, and say what happens next.  Where nobody takes them they are dropped
+ * and counted: no process waits for its own log.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
