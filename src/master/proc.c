@@ -200,14 +200,24 @@ void proc_watch(struct proc *pr)
 	stream_pump();
 }
 
+/* A program of which nothing but its age says that it serves. */
+static bool proc_is_ready_by_age(const struct proc *pr)
+{
+	const struct conf_pool *c = pr->pool->conf;
+
+	return pr->pool->role == NULL && !pr->said_ready && !c->ready_notify &&
+	       !check_is_set(&c->ready);
+}
+
 /* What is due next while it starts: old enough to be ready, or too late. */
 static void proc_set_start_timer(struct proc *pr)
 {
 	const struct conf_pool *c = pr->pool->conf;
 	int64_t age = clock_now() - pr->started_at_us;
 
-	if (pr->pool->role == NULL && !pr->said_ready && pr->check == NULL &&
-		!c->ready_notify && !c->oneshot)
+	if (pr->state != BOARD_STARTING)
+		return;
+	if (proc_is_ready_by_age(pr) && !c->oneshot)
 		loop_timer_start(pr->timer, c->ready_after_us - age);
 	else if (c->start_timeout_us > 0 && !c->oneshot)
 		loop_timer_start(pr->timer, c->start_timeout_us - age);
@@ -229,13 +239,18 @@ static void proc_on_check_passed(void *arg)
 
 static void proc_check(struct proc *pr, const struct conf_check *check)
 {
+	char why[NODE_WHY_MAX];
 	struct err err;
 
 	pr->check = check_start(
 		pr->pool->conf, check, proc_on_check_passed, pr, &err);
-	if (pr->check == NULL)
-		log_error("%s.%d[%d]: cannot check it: %s", pr->pool->name,
-			pr->slot->index, (int)pr->pid, err.text);
+	if (pr->check != NULL)
+		return;
+	snprintf(why, sizeof(why), "cannot be checked: %.100s", err.text);
+	log_error("%s.%d[%d] %s, killing it", pr->pool->name, pr->slot->index,
+		(int)pr->pid, why);
+	pr->doomed = true;
+	proc_kill(pr, why);
 }
 
 void proc_said_ready(struct proc *pr)
@@ -261,7 +276,8 @@ static void proc_set_age_timer(struct proc *pr)
 
 	if (pr->pool->role == NULL && age > 0)
 		loop_timer_start(pr->timer,
-			age - clock_jitter(age * PROC_AGE_JITTER_PCT / 100));
+			age - clock_jitter(age * PROC_AGE_JITTER_PCT / 100) -
+				(clock_now() - pr->ready_at_us));
 }
 
 static void proc_on_old(struct proc *pr)
@@ -279,6 +295,8 @@ void proc_set_ready(struct proc *pr)
 	loop_timer_stop(pr->timer);
 	proc_set_state(pr, BOARD_READY);
 	proc_set_age_timer(pr);
+	if (pr->stopped)
+		proc_on_stop(pr);
 	if (pr->pool == node.logger)
 		stream_restart();
 	node_poke();
@@ -517,15 +535,14 @@ static void proc_on_timer(void *arg)
 	const struct conf_pool *c = pr->pool->conf;
 	int64_t age = clock_now() - pr->started_at_us;
 
-	if (pr->state == BOARD_READY && pr->pool->role == NULL &&
-		c->max_age_us > 0)
+	if (pr->state == BOARD_READY && !pr->stopped &&
+		pr->pool->role == NULL && c->max_age_us > 0)
 		proc_on_old(pr);
 	else if (pr->state == BOARD_READY)
 		hang_on_timer(pr);
 	else if (pr->state == BOARD_DRAINING)
 		proc_on_late_stop(pr);
-	else if (pr->pool->role == NULL && !pr->said_ready &&
-		 pr->check == NULL && !c->ready_notify &&
+	else if (proc_is_ready_by_age(pr) &&
 		 (age < c->start_timeout_us || c->start_timeout_us == 0))
 		proc_said_ready(pr);
 	else
@@ -547,8 +564,10 @@ void proc_on_stop(struct proc *pr)
 void proc_on_continue(struct proc *pr)
 {
 	pr->stopped = false;
-	if (pr->state == BOARD_READY)
-		loop_timer_stop(pr->timer);
+	if (pr->state != BOARD_READY)
+		return;
+	loop_timer_stop(pr->timer);
+	proc_set_age_timer(pr);
 }
 
 void proc_on_exit(struct proc *pr, int status)
