@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,6 +14,10 @@
 #define BOARD_MAGIC       UINT64_C(0x7265657665626f61) /* "reeveboa" */
 #define BOARD_READ_TRIES  100
 #define BOARD_BUCKET_ZERO 64 /* microseconds */
+#define BOARD_LIVE_SIZE   (sizeof(struct board_map) - BOARD_LIVE_AT)
+
+static_assert(offsetof(struct board_map, live) == BOARD_LIVE_AT,
+	"the master's records fill more than their part");
 
 const char *const board_state_names[BOARD_STATE_COUNT] = {
 	[BOARD_EMPTY] = "empty",
@@ -51,41 +58,70 @@ static int board_map(struct board *b, struct err *err)
 
 	if (p == MAP_FAILED)
 		return err_errno(err, "cannot map the scoreboard");
+	if (mmap((char *)p + BOARD_LIVE_AT, BOARD_LIVE_SIZE,
+		    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, b->live_fd,
+		    0) == MAP_FAILED) {
+		(void)err_errno(err, "cannot map the scoreboard");
+		munmap(p, sizeof(struct board_map));
+		return -1;
+	}
 	b->map = p;
 	return 0;
 }
 
+/* A mapping of this one can't be made writable again (mprotect(2)). */
+static void board_open_for_reading(struct board *b)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", b->fd);
+	b->read_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int board_memfd(const char *name, size_t size, struct err *err)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd == -1)
+		return err_errno(err, "cannot make the scoreboard");
+	if (ftruncate(fd, (off_t)size) == -1) {
+		(void)err_errno(err, "cannot size the scoreboard");
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 int board_open(struct board *ret_board, struct err *err)
 {
-	struct board b = { -1, NULL };
+	struct board b = { -1, -1, -1, NULL };
 
-	b.fd = memfd_create("reeve-board", MFD_CLOEXEC);
+	b.fd = board_memfd("reeve-board", sizeof(struct board_map), err);
 	if (b.fd == -1)
-		return err_errno(err, "cannot make the scoreboard");
-	if (ftruncate(b.fd, (off_t)sizeof(struct board_map)) == -1) {
-		(void)err_errno(err, "cannot size the scoreboard");
-		goto fail;
-	}
-	if (board_map(&b, err) != 0)
+		return -1;
+	b.live_fd = board_memfd("reeve-live", BOARD_LIVE_SIZE, err);
+	if (b.live_fd == -1 || board_map(&b, err) != 0)
 		goto fail;
 	b.map->header.magic = BOARD_MAGIC;
 	b.map->header.layout = BOARD_VERSION;
 	b.map->header.size = (uint32_t)sizeof(struct board_map);
+	board_open_for_reading(&b);
 	*ret_board = b;
 	return 0;
 fail:
-	close(b.fd);
+	board_close(&b);
 	return -1;
 }
 
-int board_adopt(struct board *ret_board, int fd, struct err *err)
+int board_adopt(struct board *ret_board, int fd, int live_fd, struct err *err)
 {
-	struct board b = { fd, NULL };
-	struct stat st;
+	struct board b = { fd, live_fd, -1, NULL };
+	struct stat st, live;
 
-	if (fstat(fd, &st) == -1)
-		return err_errno(err, "scoreboard descriptor %d", fd);
-	if (st.st_size != (off_t)sizeof(struct board_map))
+	if (fstat(fd, &st) == -1 || fstat(live_fd, &live) == -1)
+		return err_errno(err, "scoreboard descriptors");
+	if (st.st_size != (off_t)sizeof(struct board_map) ||
+		live.st_size != (off_t)(BOARD_LIVE_SIZE))
 		return err_set(err, 0, "the scoreboard has another size");
 	if (board_map(&b, err) != 0)
 		return -1;
@@ -94,8 +130,20 @@ int board_adopt(struct board *ret_board, int fd, struct err *err)
 		munmap(b.map, sizeof(*b.map));
 		return err_set(err, 0, "the scoreboard has another layout");
 	}
+	board_open_for_reading(&b);
 	*ret_board = b;
 	return 0;
+}
+
+int board_confine(struct board *b)
+{
+	void *p = b->map;
+
+	if (b->read_fd != -1)
+		p = mmap(b->map, BOARD_LIVE_AT, PROT_READ,
+			MAP_SHARED | MAP_FIXED, b->read_fd, 0);
+	b->fd = b->live_fd = b->read_fd = -1;
+	return p == MAP_FAILED ? -1 : 0;
 }
 
 void board_close(struct board *b)
@@ -104,8 +152,12 @@ void board_close(struct board *b)
 		munmap(b->map, sizeof(*b->map));
 	if (b->fd != -1)
 		close(b->fd);
+	if (b->live_fd != -1)
+		close(b->live_fd);
+	if (b->read_fd != -1)
+		close(b->read_fd);
 	b->map = NULL;
-	b->fd = -1;
+	b->fd = b->live_fd = b->read_fd = -1;
 }
 
 /* Clears a record but for its version, which only ever rises: a reader in the

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * board - the scoreboard: one memfd that master and children map.
+ * board - the scoreboard: memory that master and children share.
  *
  * Three kinds of records: the header and a record per pool and per process
  * are written by the master alone; each process has a `live` record that it
- * alone writes.  Readers (governor, http, reevectl behind them) take what
- * they see as hints; the master never decides on what a child may have
- * written but for its own heartbeat.  Untouched pages cost nothing, so the
- * tables have their full size from the start.
+ * alone writes, the queue's have `series` together.  They lie in two memfds
+ * that are mapped as one: a child can write these two, all else it has for
+ * reading only, so that one gone mad or bad can't mislead the master or its
+ * readers.  Readers (governor, http, reevectl behind them) take what they see
+ * as hints; the master never decides on what a child may have written but for
+ * its heartbeat.  Untouched pages cost nothing, so the tables have their full
+ * size from the start.
  *
  * The layout is part of the upgrade: BOARD_VERSION rises with every change.
  */
@@ -22,7 +25,7 @@
 #include "base/err.h"
 #include "board/series.h"
 
-#define BOARD_VERSION   2
+#define BOARD_VERSION   3
 #define BOARD_POOLS_MAX 256
 #define BOARD_SLOTS_MAX 4096 /* processes, both generations together */
 #define BOARD_CPU_WORDS 16   /* 1024 CPUs */
@@ -156,29 +159,44 @@ struct board_header {
 	_Atomic int32_t slot_limit, pool_limit;
 } __attribute__((aligned(64)));
 
+/* Where the second memfd begins: a multiple of every page size. */
+#define BOARD_LIVE_AT (40 << 16)
+
 struct board_map {
-	struct board_header header;
-	struct board_pool pools[BOARD_POOLS_MAX];
-	struct board_slot slots[BOARD_SLOTS_MAX];
+	union {
+		struct {
+			struct board_header header;
+			struct board_pool pools[BOARD_POOLS_MAX];
+			struct board_slot slots[BOARD_SLOTS_MAX];
+			/* Per pool: what its gone processes had counted, so
+			 * that sums over a pool never fall.  Written by the
+			 * master. */
+			struct board_live past[BOARD_POOLS_MAX];
+		};
+		char masters[BOARD_LIVE_AT];
+	};
+	/* Written by the children. */
 	struct board_live live[BOARD_SLOTS_MAX];
-	/* Per pool: what its gone processes had counted, so that sums over a
-	 * pool never fall.  Written by the master. */
-	struct board_live past[BOARD_POOLS_MAX];
 	struct series_table series; /* see board/series.h */
 };
 
 struct board {
-	int fd; /* the memfd, close-on-exec; owned */
+	/* The memfds, close-on-exec; owned.  -1 in a child. */
+	int fd, live_fd;
+	int read_fd; /* fd, for reading only; -1 without /proc */
 	struct board_map *map;
 };
 
 /* A new, empty board.  0, or -1 with err. */
 int board_open(struct board *ret_board, struct err *err)
 	__attribute__((warn_unused_result));
-/* Map one that an older master handed on; takes fd on success.
+/* Map one that an older master handed on; takes the descriptors on success.
  * -1 when its layout is not ours. */
-int board_adopt(struct board *ret_board, int fd, struct err *err)
+int board_adopt(struct board *ret_board, int fd, int live_fd, struct err *err)
 	__attribute__((warn_unused_result));
+/* In a child, whose descriptors are closed next: from here on it can write
+ * the live records only.  0, or -1 with errno. */
+int board_confine(struct board *b) __attribute__((warn_unused_result));
 void board_close(struct board *b);
 
 /* A free record of each kind, cleared, or -1 when the table is full. */

@@ -23,3 +23,7 @@ t_unit_report_t_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/msg.t
 t_unit_msg_t_SOURCES = t/unit/msg.c t/tap.c t/tap.h
 t_unit_msg_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/board.t
+t_unit_board_t_SOURCES = t/unit/board.c t/tap.c t/tap.h
+t_unit_board_t_LDADD = $(UNIT_LDADD)

@@ -52,6 +52,7 @@ void adopt_each_fd(void (*fn)(int fd))
 	struct proc *pr;
 
 	fn(node.board.fd);
+	fn(node.board.live_fd);
 	fn(adopt_config_fd);
 	fn(pidfile_fd());
 	listen_each(adopt_each_listener, &fn);
@@ -129,9 +130,10 @@ int adopt_write(struct err *err)
 	buf_done(&config);
 	if (adopt_config_fd == -1)
 		return -1;
-	buf_printf(&text, "version %d\ngeneration %u %u\nboard %d\nconfig %d\n",
+	buf_printf(&text,
+		"version %d\ngeneration %u %u\nboard %d %d\nconfig %d\n",
 		MASTER_STATE_VERSION, node.generation, node.last_generation,
-		node.board.fd, adopt_config_fd);
+		node.board.fd, node.board.live_fd, adopt_config_fd);
 	buf_printf(&text, "pidfile %d %s\n", pidfile_fd(), pidfile_path());
 	listen_each(adopt_write_listener, &text);
 	TAILQ_FOREACH(p, &node.pools, entry)
@@ -233,9 +235,17 @@ static void adopt_listener(const char *rest, void *arg)
 		listen_adopt(fd, rest + n, ours != 0);
 }
 
+static void adopt_board(const char *rest, void *arg)
+{
+	int *fds = arg;
+
+	if (sscanf(rest, "%d %d", &fds[0], &fds[1]) < 1)
+		log_warn("adopted state without a scoreboard");
+}
+
 int upgrade_adopt(struct err *err)
 {
-	int version = 0, fd = -1;
+	int version = 0, fds[2] = { -1, -1 };
 	struct board_header *h;
 
 	adopt_lines("version", adopt_number, &version);
@@ -245,12 +255,15 @@ int upgrade_adopt(struct err *err)
 	adopt_lines("generation", adopt_generation, NULL);
 	adopt_lines("pidfile", adopt_pidfile, NULL);
 	adopt_lines("listen", adopt_listener, NULL);
-	adopt_lines("board", adopt_number, &fd);
-	if (fd == -1 || board_adopt(&node.board, fd, err) != 0) {
+	adopt_lines("board", adopt_board, fds);
+	adopt_close_fd(fds[0]);
+	adopt_close_fd(fds[1]);
+	if (board_adopt(&node.board, fds[0], fds[1], err) != 0) {
 		log_warn("starting with a new scoreboard: %s", err->text);
+		close(fds[0]);
+		close(fds[1]);
 		return board_open(&node.board, err);
 	}
-	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	h = &node.board.map->header;
 	board_write_begin(&h->version);
 	h->upgrades++;

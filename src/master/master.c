@@ -179,7 +179,8 @@ int master_run(const struct master_params *params, struct conf *conf)
 	node.params = params;
 	node.conf = conf;
 	node.generation = node.last_generation = 1;
-	node.null_fd = node.board.fd = -1;
+	node.null_fd = -1;
+	node.board = (struct board){ -1, -1, -1, NULL };
 	log_title("master");
 	if (params->daemonize && !upgraded && daemonize(&err) != 0)
 		fatal(EXIT_SYSTEM, "%s", err.text);

@@ -284,12 +284,13 @@ static void spawn_role(const struct spawn *sp, pid_t master)
 		.argc = node.params->argc,
 		.argv = node.params->argv };
 
+	if (board_confine(&node.board) != 0)
+		spawn_die(EXIT_SYSTEM, "scoreboard");
 	child.listeners = (int *)(uintptr_t)sp->listeners;
 	keep[n++] = sp->channel;
 	for (i = 0; i < sp->listener_count; i++)
 		keep[n++] = sp->listeners[i];
 	spawn_close_others(keep, n);
-	node.board.fd = -1;
 	loop_forget(node.loop);
 	spawn_settle(sp->conf, sp->index);
 	spawn_set_user(sp->conf);
