@@ -65,13 +65,14 @@ t_unit_handler_plugin_t_LDADD = $(UNIT_LDADD)
 EXTRA_t_unit_handler_plugin_t_DEPENDENCIES = $(plugin_samples)
 
 # Sample plugins, compiled as their authors would.
-plugin_samples = t/plugins/echo.so t/plugins/old.so
+plugin_samples = t/plugins/echo.so t/plugins/old.so t/plugins/record.so
 check_DATA = $(plugin_samples)
 CLEANFILES += $(plugin_samples)
-EXTRA_DIST += t/plugins/echo.c t/plugins/old.c
+EXTRA_DIST += t/plugins/echo.c t/plugins/old.c t/plugins/record.c
 $(plugin_samples): src/task/reeve_plugin.h
 t/plugins/echo.so: t/plugins/echo.c
 t/plugins/old.so: t/plugins/old.c
+t/plugins/record.so: t/plugins/record.c
 $(plugin_samples):
 	$(AM_V_CCLD)$(MKDIR_P) t/plugins && $(CC) $(CFLAGS) $(SAN_FLAGS) \
 		-fPIC -shared -I$(top_srcdir)/src/task -o $@ \
