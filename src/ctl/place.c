@@ -151,9 +151,17 @@ static void place_on_pending(const struct redis_reply *reply, void *arg)
 	at->deliveries = redis_int(redis_at(reply, 2), 0);
 }
 
+static void place_on_paused(const struct redis_reply *reply, void *arg)
+{
+	struct place *at = arg;
+
+	at->is_paused = redis_int(reply, 0) == 1;
+}
+
 /* Whether a worker has it, which only the group knows. */
 static int place_judge(struct place_search *s, size_t from)
 {
+	const char *exists[2] = { "EXISTS", s->lane.paused };
 	struct places *p = s->places;
 	int rc = EXIT_OK;
 
@@ -163,6 +171,9 @@ static int place_judge(struct place_search *s, size_t from)
 
 		rc = ask_script(p->ask, place_on_pending, &p->items[from],
 			&place_pending, 1, 3, argv);
+		if (rc == EXIT_OK)
+			rc = ask_command(p->ask, place_on_paused,
+				&p->items[from], 2, exists, NULL);
 	}
 	return rc;
 }
@@ -299,6 +310,23 @@ static int place_read_record(struct places *p)
 	return rc;
 }
 
+static void place_on_mark(const struct redis_reply *reply, void *arg)
+{
+	struct places *p = arg;
+
+	p->is_cancelled = redis_int(reply, 0) > p->now_ms;
+}
+
+static int place_read_mark(struct places *p)
+{
+	char *key = keys_other(ask_conf(p->ask)->redis_prefix, "cancels", "");
+	const char *argv[3] = { "ZSCORE", key, p->id };
+	int rc = ask_command(p->ask, place_on_mark, p, 3, argv, NULL);
+
+	free(key);
+	return rc;
+}
+
 int places_find(struct ask *a, const char *id, struct places *ret)
 {
 	struct places p = { .ask = a, .id = id };
@@ -309,6 +337,8 @@ int places_find(struct ask *a, const char *id, struct places *ret)
 	rc = lane_now(a, &p.now_ms);
 	for (topic = ask_topics(a); rc == EXIT_OK && *topic != NULL; topic++)
 		rc = place_scan(&p, *topic, pattern);
+	if (rc == EXIT_OK)
+		rc = place_read_mark(&p);
 	/* Last: an end that came while we looked is seen. */
 	if (rc == EXIT_OK)
 		rc = place_read_record(&p);

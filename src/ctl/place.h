@@ -35,6 +35,7 @@ struct place {
 	int64_t due_ms;              /* DELAYED */
 	char *consumer;              /* owned; TAKEN */
 	int64_t idle_ms, deliveries; /* TAKEN */
+	bool is_paused;              /* WAITING: its topic is */
 };
 
 /* What is kept of a task that somebody waits for. */
@@ -51,7 +52,8 @@ struct places {
 	struct place_record record;
 	struct place *items;
 	size_t count;
-	bool is_cut; /* not everything was looked at */
+	bool is_cut;       /* not everything was looked at */
+	bool is_cancelled; /* it has a mark */
 };
 
 /* Look for it everywhere.  0 (places_done), or the exit code, printed. */

@@ -85,6 +85,19 @@ static void status_reload(
 		out->len--;
 }
 
+/* Why the numbers of workers that Redis says are not in effect. */
+static void status_counts(
+	const json_t *doc, const struct screen *s, struct buf *out)
+{
+	const char *error = status_text(doc, "counts_error");
+
+	if (error[0] == '\0')
+		return;
+	buf_printf(out, "%scounts: ", screen_on(s, SCREEN_BAD));
+	status_put(out, error);
+	buf_printf(out, "%s\n", screen_off(s, SCREEN_BAD));
+}
+
 void status_summary(const json_t *doc, const struct screen *s, struct buf *out)
 {
 	const char *state = status_text(doc, "state");
@@ -102,6 +115,7 @@ void status_summary(const json_t *doc, const struct screen *s, struct buf *out)
 		status_number(doc, "generation"));
 	status_reload(doc, s, out);
 	buf_putc(out, '\n');
+	status_counts(doc, s, out);
 }
 
 static void status_pool(struct table *t, const json_t *pool)

@@ -96,8 +96,9 @@ static void story_of_waiting(struct story *s, const struct place *at)
 	story_add(s, came, "enqueued%s in %s as %s",
 		at->task->attempt > 0 ? " again" : "", at->topic, at->entry);
 	if (at->kind == PLACE_WAITING) {
-		story_add(s, s->now_ms, "waits since %s for a worker",
-			story_span(s->now_ms - came, span, sizeof(span)));
+		story_add(s, s->now_ms, "has waited for a worker for %s%s",
+			story_span(s->now_ms - came, span, sizeof(span)),
+			at->is_paused ? ": the topic is paused" : "");
 		return;
 	}
 	story_add(s, s->now_ms - at->idle_ms,
@@ -193,6 +194,8 @@ static int story_tell(const struct ctl *c, const struct places *p)
 
 	for (i = 0; i < p->count; i++)
 		story_of_place(&s, &p->items[i]);
+	if (p->is_cancelled && p->count > 0)
+		story_add(&s, p->now_ms, "marked as cancelled");
 	if (p->count == 0 || places_is_ended(p))
 		story_of_record(&s, &p->record);
 	if (s.count == 0)

@@ -137,9 +137,10 @@ static json_t *task_json(const struct places *p)
 	for (i = 0; i < p->count; i++)
 		json_array_append_new(
 			list, task_place_json(&p->items[i], p->now_ms));
-	return json_pack("{s:s, s:s, s:o, s:o, s:b}", "id", p->id, "state",
+	return json_pack("{s:s, s:s, s:o, s:o, s:b, s:b}", "id", p->id, "state",
 		task_state(p), "places", list, "record",
-		task_record_json(&p->record), "is_cut", p->is_cut);
+		task_record_json(&p->record), "is_cut", p->is_cut,
+		"is_cancelled", p->is_cancelled);
 }
 
 static void task_line(const char *label, const char *text)
@@ -219,6 +220,8 @@ int task_show(struct ctl *c)
 			task_state(&p));
 		for (i = 0; i < p.count; i++)
 			task_show_place(&p.items[i], p.now_ms);
+		if (p.is_cancelled && p.count > 0)
+			task_line("cancelled", "it has a mark");
 		task_show_record(&p.record);
 	}
 	task_close(a, &p);

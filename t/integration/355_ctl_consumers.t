@@ -103,6 +103,8 @@ subtest 'garbage is told, and can be removed' => sub {
 	like($err, qr/t:consumers can't be added to: line \d+/, 'as is told');
 	wait_until { (json('consumers', 'get'))[0]{error} } 10,
 		'the complaint of the governor is shown';
+	like(($r->ctl('status'))[1], qr/^counts: t:consumers: line/m,
+		'in the status too');
 	($exit, $out, $err) = $r->ctl('consumers', 'unset');
 	is($exit, 0, 'unset returns') or diag($err);
 	is(size('high'), '1/1', 'when the number of the file is back');
@@ -131,7 +133,12 @@ subtest 'a waiting task is cancelled before it is begun' => sub {
 	$r->ctl('queue', 'pause', 'high');
 	my ($exit, $id) = $r->ctl('queue', 'push', 'high', 'slow');
 	chomp $id;
+	like(($r->ctl('task', 'explain', $id))[1],
+		qr/has waited for a worker for .*: the topic is paused/,
+		'explain says why it waits');
 	is(($r->ctl('task', 'cancel', $id))[0], 0, 'it is marked');
+	like(($r->ctl('task', 'show', $id))[1], qr/^cancelled\s/m,
+		'as show tells');
 	$r->ctl('queue', 'resume', 'high');
 	wait_until { $redis->cmd('XLEN', 't:queue:{high}') == 0 } 10,
 		'and ended when its turn comes';
