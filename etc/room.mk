@@ -12,7 +12,9 @@ dist_examples_SCRIPTS += etc/examples/worker.js
 dist_examples_SCRIPTS += etc/examples/worker.php
 dist_examples_SCRIPTS += etc/examples/worker.py
 sampledir = $(pkgdatadir)/examples/sample
-dist_sample_DATA = etc/sample/hello.sh
+dist_sample_DATA =
+dist_sample_DATA += etc/sample/hello.sh
+dist_sample_DATA += etc/sample/jobs.pl
 
 etc_sources =
 etc_sources += etc/systemd/reeve.service
