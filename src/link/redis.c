@@ -13,8 +13,7 @@
 #include "link/redis_sentinel.h"
 #include "loop/loop.h"
 
-#define CONNECT_TIMEOUT_US  (5 * (int64_t)US_PER_S)
-#define SENTINEL_TIMEOUT_US ((int64_t)US_PER_S)
+#define CONNECT_TIMEOUT_US (5 * (int64_t)US_PER_S)
 
 /* Back-off: doubled from FIRST to LAST, from half of it to all of it at
  * random; begun anew after a connection that lived for HEALTHY. */
@@ -25,8 +24,6 @@
 
 static void redis_on_turn(void *arg);
 static void redis_on_timer(void *arg);
-static void redis_on_fd(int fd, unsigned events, void *arg);
-static void redis_lost(struct redis *r, const char *why);
 
 int redis_check_url(const char *url, struct err *err)
 {
@@ -117,14 +114,12 @@ struct redis *redis_open(struct loop *l, const struct redis_options *o,
 	return NULL;
 }
 
-/* Every callback of the loop is between these two: a close within it lets the
- * object live until its end. */
-static void redis_enter(struct redis *r)
+void redis_enter(struct redis *r)
 {
 	r->busy++;
 }
 
-static void redis_leave(struct redis *r)
+void redis_leave(struct redis *r)
 {
 	if (--r->busy == 0 && r->phase == REDIS_CLOSED)
 		redis_destroy(r);
@@ -212,18 +207,6 @@ void redis_reset(struct redis *r, const char *why)
 	redis_soon(r);
 }
 
-static void redis_set_label(struct redis *r)
-{
-	if (r->url.is_unix && !r->use_moved)
-		snprintf(r->label, sizeof(r->label), "%s", r->host);
-	else if (strchr(r->host, ':') != NULL)
-		snprintf(r->label, sizeof(r->label), "[%s]:%u", r->host,
-			(unsigned)r->port);
-	else
-		snprintf(r->label, sizeof(r->label), "%s:%u", r->host,
-			(unsigned)r->port);
-}
-
 static int64_t redis_backoff(struct redis *r)
 {
 	unsigned doubled =
@@ -258,8 +241,7 @@ static void redis_choose(struct redis *r, enum redis_phase lost_in)
 		r->use_moved = !r->use_moved;
 }
 
-/* The connection is gone: from the loop only. */
-static void redis_lost(struct redis *r, const char *why)
+void redis_lost(struct redis *r, const char *why)
 {
 	enum redis_phase lost_in = r->phase;
 	bool was_up = r->is_up, at_once = r->wants_reset;
@@ -277,101 +259,6 @@ static void redis_lost(struct redis *r, const char *why)
 	redis_drain(&r->held);
 	if (r->phase != REDIS_CLOSED)
 		redis_tell_down(r, was_up, text);
-}
-
-static void redis_try_address(struct redis *r)
-{
-	struct err err = { 0, "no address" };
-
-	while (r->next < r->found.count) {
-		if (redis_wire_open(&r->wire, &r->found.addresses[r->next++],
-			    redis_on_fd, r, &err) == 0) {
-			r->phase = REDIS_CONNECTING;
-			return;
-		}
-	}
-	redis_lost(r, err.text);
-}
-
-static void redis_on_resolved(const struct resolve_answer *a, void *arg)
-{
-	struct redis *r = arg;
-
-	redis_enter(r);
-	r->resolve = NULL;
-	if (a->count == 0) {
-		redis_lost(r, a->error);
-	} else {
-		r->found = *a;
-		redis_try_address(r);
-	}
-	redis_leave(r);
-}
-
-void redis_begin(struct redis *r)
-{
-	r->phase = REDIS_RESOLVING;
-	r->next = 0;
-	redis_set_label(r);
-	loop_timer_start(r->timer, r->connect_timeout_us);
-	if (r->url.is_unix && !r->use_moved) {
-		r->found.count = 1;
-		redis_wire_unix(r->host, &r->found.addresses[0]);
-		redis_try_address(r);
-	} else {
-		r->resolve = resolve_start(
-			r->loop, r->host, r->port, redis_on_resolved, r);
-	}
-}
-
-static void redis_head_for(struct redis *r, const char *host, uint16_t port)
-{
-	snprintf(r->host, sizeof(r->host), "%s", host);
-	r->port = port;
-	redis_begin(r);
-}
-
-static void redis_on_located(
-	const char *host, uint16_t port, const char *why, void *arg)
-{
-	struct redis *r = arg;
-
-	redis_enter(r);
-	r->sentinel = NULL;
-	if (host != NULL)
-		redis_head_for(r, host, port);
-	else
-		redis_lost(r, why);
-	redis_leave(r);
-}
-
-static void redis_locate(struct redis *r)
-{
-	struct redis_sentinel_options o = {
-		.master = r->sentinel_master,
-		.nodes = r->sentinel_nodes,
-		.count = r->sentinel_count,
-		.first = r->failures % r->sentinel_count,
-		.timeout_us = r->connect_timeout_us < SENTINEL_TIMEOUT_US
-				      ? r->connect_timeout_us
-				      : SENTINEL_TIMEOUT_US,
-	};
-
-	r->phase = REDIS_LOCATING;
-	r->label[0] = '\0';
-	r->sentinel = redis_sentinel_ask(r->loop, &o, redis_on_located, r);
-}
-
-static void redis_attempt(struct redis *r)
-{
-	r->doom[0] = '\0';
-	r->wants_reset = false;
-	if (r->use_moved)
-		redis_head_for(r, r->moved_host, r->moved_port);
-	else if (r->sentinel_master != NULL)
-		redis_locate(r);
-	else
-		redis_head_for(r, r->url.host, r->url.port);
 }
 
 static void redis_flush(struct redis *r)
@@ -576,7 +463,7 @@ static void redis_on_connected(struct redis *r)
 	}
 }
 
-static void redis_on_fd(int fd, unsigned events, void *arg)
+void redis_on_fd(int fd, unsigned events, void *arg)
 {
 	struct redis *r = arg;
 

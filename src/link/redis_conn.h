@@ -101,8 +101,21 @@ void redis_soon(struct redis *r);
 /* After the answers at hand the connection is dropped. */
 void redis_doom(struct redis *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Every callback of the loop is between these two: a close within it lets the
+ * object live until its end. */
+void redis_enter(struct redis *r);
+void redis_leave(struct redis *r);
+/* The connection, or the attempt at one, is gone: from the loop only. */
+void redis_lost(struct redis *r, const char *why);
+/* The socket's loop_fd_fn. */
+void redis_on_fd(int fd, unsigned events, void *arg);
+
+/* redis_reach.c: from a name to a socket that connects. */
+void redis_attempt(struct redis *r);
 /* Begin to connect to r->host. */
 void redis_begin(struct redis *r);
+/* The next address that was found, or lost. */
+void redis_try_address(struct redis *r);
 
 /* Where a command goes now; NULL when none is taken. */
 struct redis_queue *redis_open_queue(struct redis *r);

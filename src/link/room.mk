@@ -20,6 +20,7 @@ src_link_liblink_a_SOURCES += src/link/redis_hello.c
 src_link_liblink_a_SOURCES += src/link/redis_move.c
 src_link_liblink_a_SOURCES += src/link/redis_queue.c
 src_link_liblink_a_SOURCES += src/link/redis_queue.h
+src_link_liblink_a_SOURCES += src/link/redis_reach.c
 src_link_liblink_a_SOURCES += src/link/redis_reply.c
 src_link_liblink_a_SOURCES += src/link/redis_reply.h
 src_link_liblink_a_SOURCES += src/link/redis_sentinel.c
