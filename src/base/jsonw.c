@@ -1,10 +1,42 @@
 /* SPDX-License-Identifier: ISC */
 #include <assert.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/jsonw.h"
 #include "base/utf8.h"
+
+/* Bytes at s that stand for themselves. */
+static size_t jsonw_plain(const char *s, const char *end)
+{
+	const char *p = s;
+
+	while (p < end && (unsigned char)*p >= 0x20 &&
+		(unsigned char)*p < 0x7f && *p != '"' && *p != '\\')
+		p++;
+	return (size_t)(p - s);
+}
+
+/* One character that is not plain; how many bytes of s it takes. */
+static size_t jsonw_escape(struct buf *out, const char *s, const char *end)
+{
+	unsigned char c = (unsigned char)*s;
+	size_t n;
+
+	if (c == '"' || c == '\\') {
+		buf_putc(out, '\\');
+		buf_putc(out, *s);
+	} else if (c == '\n') {
+		buf_puts(out, "\\n");
+	} else if (c < 0x80) {
+		buf_printf(out, "\\u%04x", c);
+	} else if ((n = utf8_length(s, (size_t)(end - s))) > 0) {
+		buf_add(out, s, n);
+		return n;
+	} else {
+		buf_puts(out, "\xef\xbf\xbd");
+	}
+	return 1;
+}
 
 static void jsonw_quote(struct buf *out, const char *s)
 {
@@ -12,25 +44,13 @@ static void jsonw_quote(struct buf *out, const char *s)
 	size_t n;
 
 	buf_putc(out, '"');
-	for (; s < end; s += n) {
-		unsigned char c = (unsigned char)*s;
-
-		n = 1;
-		if (c == '"' || c == '\\') {
-			buf_putc(out, '\\');
-			buf_putc(out, *s);
-		} else if (c == '\n') {
-			buf_puts(out, "\\n");
-		} else if (c < 0x20 || c == 0x7f) {
-			buf_printf(out, "\\u%04x", c);
-		} else if (c < 0x80) {
-			buf_putc(out, *s);
-		} else if ((n = utf8_length(s, (size_t)(end - s))) > 0) {
+	while (s < end) {
+		n = jsonw_plain(s, end);
+		if (n > 0)
 			buf_add(out, s, n);
-		} else {
-			buf_puts(out, "\xef\xbf\xbd");
-			n = 1;
-		}
+		else
+			n = jsonw_escape(out, s, end);
+		s += n;
 	}
 	buf_putc(out, '"');
 }
@@ -99,8 +119,17 @@ void jsonw_str(struct jsonw *j, const char *key, const char *value)
 
 void jsonw_int(struct jsonw *j, const char *key, int64_t value)
 {
+	uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	char text[24], *p = text + sizeof(text);
+
 	jsonw_member(j, key);
-	buf_printf(j->out, "%" PRId64, value);
+	do {
+		*--p = (char)('0' + left % 10);
+		left /= 10;
+	} while (left > 0);
+	if (value < 0)
+		*--p = '-';
+	buf_add(j->out, p, (size_t)(text + sizeof(text) - p));
 }
 
 void jsonw_num(struct jsonw *j, const char *key, double value)

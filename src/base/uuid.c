@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -11,6 +13,31 @@
 /* The last id of this process: milliseconds and counter. */
 static uint64_t uuid_last_ms;
 static uint32_t uuid_counter;
+
+/* Chance is fetched for so many ids at a time: it is a system call.  What a
+ * process holds is not its children's, or both would make the same ids. */
+#define UUID_CHANCE_LEN  10
+#define UUID_CHANCE_HELD 64
+static unsigned char uuid_chances[UUID_CHANCE_HELD][UUID_CHANCE_LEN];
+static unsigned uuid_chances_left;
+static bool uuid_knows_forks;
+
+static void uuid_on_fork(void)
+{
+	uuid_chances_left = 0;
+}
+
+static const unsigned char *uuid_chance(void)
+{
+	if (!uuid_knows_forks)
+		uuid_knows_forks =
+			pthread_atfork(NULL, NULL, uuid_on_fork) == 0;
+	if (uuid_chances_left == 0 || !uuid_knows_forks) {
+		arc4random_buf(uuid_chances, sizeof(uuid_chances));
+		uuid_chances_left = UUID_CHANCE_HELD;
+	}
+	return uuid_chances[--uuid_chances_left];
+}
 
 /* The counter starts in the lower half of its range, so that at least 33
  * million ids fit into a millisecond. */
@@ -43,10 +70,10 @@ static void uuid_format(const unsigned char bytes[16], char *out)
 
 void uuid_new(char ret_text[UUID_TEXT_LEN + 1])
 {
-	unsigned char bytes[16], chance[10];
+	const unsigned char *chance = uuid_chance();
+	unsigned char bytes[16];
 	int i;
 
-	arc4random_buf(chance, sizeof(chance));
 	uuid_step((uint32_t)chance[6] << 24 | (uint32_t)chance[7] << 16 |
 		  (uint32_t)chance[8] << 8 | chance[9]);
 	for (i = 0; i < 6; i++)

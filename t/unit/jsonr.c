@@ -2,6 +2,8 @@
 /* jsonr: what is JSON, what is not, and what it says. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/jsonr.h"
@@ -167,6 +169,29 @@ static void test_uuid(void)
 	ok(is_formed, "all are of version 7");
 }
 
+/* The tail of an id is chance alone. */
+static void test_uuid_fork(void)
+{
+	char mine[UUID_TEXT_LEN + 1], others[UUID_TEXT_LEN + 1] = "";
+	int fds[2];
+	pid_t pid;
+
+	uuid_new(mine);
+	if (pipe(fds) == -1 || (pid = fork()) == -1) {
+		ok(0, "a pipe and a child");
+		return;
+	}
+	uuid_new(mine);
+	if (pid == 0)
+		_exit(write(fds[1], mine, sizeof(mine)) == -1);
+	waitpid(pid, NULL, 0);
+	ok(read(fds[0], others, sizeof(others)) == sizeof(others) &&
+			strcmp(mine + 24, others + 24) != 0,
+		"a child makes other ids than its parent");
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	test_values();
@@ -174,5 +199,6 @@ int main(void)
 	test_walk();
 	test_many_names();
 	test_uuid();
+	test_uuid_fork();
 	return tap_done();
 }
