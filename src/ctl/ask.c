@@ -24,9 +24,10 @@ struct ask {
 	struct redis *redis;
 	struct loop_timer *timer;
 	bool is_up, is_late;
-	bool is_lost;  /* before the answer to ask_command came */
-	unsigned open; /* commands without an answer */
-	char why[256]; /* of the last loss */
+	bool is_lost;    /* before the answer to ask_command came */
+	unsigned open;   /* commands without an answer */
+	unsigned enough; /* waiting ends when so many are open */
+	char why[256];   /* of the last loss */
 	const char **topics;
 	redis_reply_fn fn; /* of ask_command */
 	void *arg;
@@ -157,21 +158,27 @@ void ask_sent(struct ask *a)
 
 void ask_answered(struct ask *a)
 {
-	if (a->open > 0 && --a->open == 0)
+	if (a->open > 0 && --a->open == a->enough)
 		loop_stop(a->loop);
 }
 
-int ask_wait(struct ask *a)
+int ask_wait_few(struct ask *a, unsigned enough)
 {
-	while (a->open > 0 && a->is_up)
+	a->enough = enough;
+	while (a->open > enough && a->is_up)
 		if (loop_run(a->loop) != 0)
 			return ctl_fail(EXIT_SYSTEM, "waiting failed");
-	if (a->open > 0)
+	if (a->open > enough)
 		return ctl_fail(EXIT_SYSTEM,
 			"the connection to Redis is "
 			"lost: %s",
 			a->why);
 	return EXIT_OK;
+}
+
+int ask_wait(struct ask *a)
+{
+	return ask_wait_few(a, 0);
 }
 
 void ask_pause(struct ask *a, int64_t ms)

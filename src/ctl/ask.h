@@ -29,6 +29,8 @@ void ask_answered(struct ask *a);
 /* Run until all that was sent is answered, or the connection is lost: 0, or
  * the exit code. */
 int ask_wait(struct ask *a);
+/* The same, but until no more than `enough` are without an answer. */
+int ask_wait_few(struct ask *a, unsigned enough);
 /* Let `ms` pass. */
 void ask_pause(struct ask *a, int64_t ms);
 

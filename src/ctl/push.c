@@ -15,8 +15,10 @@
 #include "task/keys.h"
 #include "task/task.h"
 
-/* Commands on their way at a time in a bulk push. */
-#define PUSH_WINDOW 1000
+/* Commands on their way at most in a bulk push, and those of one write: the
+ * next are made while the server works at the rest. */
+#define PUSH_WINDOW 512
+#define PUSH_PART   128
 /* How often --wait looks. */
 #define PUSH_LOOK_MS 50
 
@@ -25,6 +27,7 @@ struct push {
 	const char *topic;
 	const struct ctl *ctl;
 	const char *params;
+	char *stream, *delayed, *unique; /* keys; "": not a unique one */
 	int64_t delay_ms;
 	long sent, done, failed;
 	char error[256];
@@ -53,58 +56,72 @@ static void push_on_reply(const struct redis_reply *reply, void *arg)
 	ask_answered(p->ask);
 }
 
+/* No script where none is needed: XADD alone is what bulk is made of. */
+static int push_send(struct push *p, const struct task *t, const char *text)
+{
+	struct redis *r = ask_redis(p->ask);
+	const char *xadd[5] = { "XADD", p->stream, "*", "task", text };
+	char delay[24];
+	const char *argv[6] = { p->stream, p->delayed, p->unique, text, delay,
+		t->id };
+
+	if (p->delay_ms == 0 && t->unique == NULL)
+		return redis_command(r, push_on_reply, p, 5, xadd, NULL);
+	snprintf(delay, sizeof(delay), "%" PRId64, p->delay_ms);
+	return redis_script(r, push_on_reply, p, &keys_push, 3, 6, argv, NULL);
+}
+
 static int push_one(struct push *p)
 {
-	const char *prefix = ask_conf(p->ask)->redis_prefix;
 	struct task *t = task_new(p->ctl->argv[1], p->params);
-	char *stream = keys_topic(prefix, p->topic, "");
-	char *delayed = keys_topic(prefix, p->topic, ":delayed");
-	char *unique = xstrdup(""), *text, delay[24];
-	size_t len;
+	char *text;
 	int rc;
 
-	if (p->ctl->unique != NULL) {
-		free(unique);
+	if (p->ctl->unique != NULL)
 		t->unique = xstrdup(p->ctl->unique);
-		unique = xasprintf("%s:unique:%s", stream, p->ctl->unique);
-	}
 	t->reply = p->ctl->wait;
-	snprintf(p->id, sizeof(p->id), "%s", t->id);
-	snprintf(delay, sizeof(delay), "%" PRId64, p->delay_ms);
-	text = task_print(t, &len);
-	if (p->delay_ms == 0 && t->unique == NULL) {
-		const char *argv[5] = { "XADD", stream, "*", "task", text };
-
-		rc = redis_command(
-			ask_redis(p->ask), push_on_reply, p, 5, argv, NULL);
-	} else {
-		const char *argv[6] = { stream, delayed, unique, text, delay,
-			t->id };
-
-		rc = redis_script(ask_redis(p->ask), push_on_reply, p,
-			&keys_push, 3, 6, argv, NULL);
-	}
+	memcpy(p->id, t->id, sizeof(p->id));
+	text = task_print(t, NULL);
+	rc = push_send(p, t, text);
 	if (rc == 0) {
 		p->sent++;
 		ask_sent(p->ask);
 	}
 	free(text);
-	free(unique);
-	free(delayed);
-	free(stream);
 	task_free(t);
 	return rc;
+}
+
+static void push_make_keys(struct push *p)
+{
+	const char *prefix = ask_conf(p->ask)->redis_prefix;
+
+	p->stream = keys_topic(prefix, p->topic, "");
+	p->delayed = keys_topic(prefix, p->topic, ":delayed");
+	p->unique = p->ctl->unique == NULL ? xstrdup("")
+					   : xasprintf("%s:unique:%s",
+						     p->stream, p->ctl->unique);
+}
+
+static void push_free_keys(struct push *p)
+{
+	free(p->stream);
+	free(p->delayed);
+	free(p->unique);
 }
 
 static int push_all(struct push *p, long count)
 {
 	int rc = EXIT_OK;
 
+	push_make_keys(p);
 	while (rc == EXIT_OK && p->sent < count && p->failed == 0) {
 		if (push_one(p) != 0)
 			return ctl_fail(EXIT_SYSTEM, "Redis went away");
-		if (p->sent % PUSH_WINDOW == 0 || p->sent == count)
+		if (p->sent == count)
 			rc = ask_wait(p->ask);
+		else if (p->sent % PUSH_PART == 0)
+			rc = ask_wait_few(p->ask, PUSH_WINDOW - PUSH_PART);
 	}
 	if (rc == EXIT_OK && p->failed > 0)
 		rc = ctl_fail(EXIT_CONFIG, "%ld of %ld not enqueued: %s",
@@ -288,6 +305,7 @@ int push_command(struct ctl *c)
 		rc = push_wait(&p);
 	else if (rc == EXIT_OK)
 		push_tell_done(&p);
+	push_free_keys(&p);
 	ask_close(p.ask);
 	return rc;
 }
