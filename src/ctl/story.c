@@ -57,8 +57,18 @@ static const char *story_span(int64_t ms, char *text, size_t size)
 	return clock_span((ms > 0 ? ms : 0) * US_PER_MS, text, size);
 }
 
-static void story_of_task(struct story *s, const struct task *t)
+static int64_t story_earlier(int64_t a, int64_t b)
 {
+	return a < b ? a : b;
+}
+
+/* latest: when it came to where it is.  What is told of before is by another
+ * clock, and a producer that does not say when it was created would have it
+ * created now. */
+static void story_of_task(
+	struct story *s, const struct task *t, int64_t latest_ms)
+{
+	int64_t created = story_earlier(t->created_ms, latest_ms);
 	char about[64] = "";
 	size_t i;
 
@@ -69,17 +79,17 @@ static void story_of_task(struct story *s, const struct task *t)
 			story_span(
 				t->at_ms - t->created_ms, span, sizeof(span)));
 	}
-	story_add(s, t->created_ms, "created for the handler %s%s", t->handler,
-		about);
+	story_add(
+		s, created, "created for the handler %s%s", t->handler, about);
 	for (i = 0; i < t->error_count; i++) {
 		int64_t number = t->attempt - (int64_t)(t->error_count - i) + 1;
+		int64_t at = story_earlier(t->errors[i].at_ms, latest_ms);
 
 		if (number > 0)
-			story_add(s, t->errors[i].at_ms,
-				"attempt %" PRId64 " failed: %s", number,
-				t->errors[i].text);
+			story_add(s, at, "attempt %" PRId64 " failed: %s",
+				number, t->errors[i].text);
 		else
-			story_add(s, t->errors[i].at_ms,
+			story_add(s, at,
 				"failed, before it was retried by hand: %s",
 				t->errors[i].text);
 	}
@@ -90,7 +100,7 @@ static void story_of_task(struct story *s, const struct task *t)
 
 static void story_of_waiting(struct story *s, const struct place *at)
 {
-	int64_t came = lane_entry_ms(at->entry);
+	int64_t came = lane_entry_ms(at->entry), taken;
 	char span[32];
 
 	story_add(s, came, "enqueued%s in %s as %s",
@@ -101,7 +111,9 @@ static void story_of_waiting(struct story *s, const struct place *at)
 			at->is_paused ? ": the topic is paused" : "");
 		return;
 	}
-	story_add(s, s->now_ms - at->idle_ms,
+	taken = s->now_ms - at->idle_ms;
+	/* The two are measured one after the other. */
+	story_add(s, taken > came ? taken : came,
 		"held by %s, which renewed it last; delivered %" PRId64 " %s",
 		at->consumer, at->deliveries,
 		at->deliveries == 1 ? "time" : "times");
@@ -131,7 +143,8 @@ static void story_of_delayed(struct story *s, const struct place *at)
 
 static void story_of_place(struct story *s, const struct place *at)
 {
-	story_of_task(s, at->task);
+	story_of_task(s, at->task,
+		at->entry[0] != '\0' ? lane_entry_ms(at->entry) : s->now_ms);
 	if (at->kind == PLACE_DELAYED)
 		story_of_delayed(s, at);
 	else if (at->kind == PLACE_DEAD)
