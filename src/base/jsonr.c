@@ -130,6 +130,17 @@ static int jsonr_pass_escape(struct jsonr *r)
 	return 0;
 }
 
+/* Most bytes of most strings stand for themselves. */
+static void jsonr_pass_plain(struct jsonr *r)
+{
+	const char *p = r->at;
+
+	while (p < r->end && (unsigned char)*p >= 0x20 &&
+		(unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	r->at = p;
+}
+
 /* r->at is behind the opening quote. */
 static int jsonr_pass_string(struct jsonr *r, struct jsonr_value *ret)
 {
@@ -138,6 +149,7 @@ static int jsonr_pass_string(struct jsonr *r, struct jsonr_value *ret)
 
 	*ret = (struct jsonr_value){ .type = JSONR_STRING, .text = r->at };
 	for (;;) {
+		jsonr_pass_plain(r);
 		if (r->at == r->end)
 			return jsonr_fail(r, "the string has no end");
 		c = (unsigned char)*r->at;
@@ -149,8 +161,6 @@ static int jsonr_pass_string(struct jsonr *r, struct jsonr_value *ret)
 				return -1;
 		} else if (c < 0x20) {
 			return jsonr_fail(r, "control byte in a string");
-		} else if (c < 0x80) {
-			r->at++;
 		} else {
 			n = utf8_length(r->at, (size_t)(r->end - r->at));
 			if (n == 0)
