@@ -58,6 +58,7 @@ struct flight {
 	int64_t taken_at_us;   /* read or claimed, clock_now */
 	int64_t renewed_at_us; /* the last time it was known to be ours */
 	int64_t started_at_us; /* its handler; 0: not begun */
+	int64_t ended_at_us;   /* likewise; 0: not over */
 	struct series *series; /* its counters */
 	bool is_cancelled;
 	bool is_resent; /* its outcome may have been stored already */
@@ -118,6 +119,7 @@ struct consumer {
 	bool draining;
 	bool pump_due;            /* a turn's work is deferred */
 	int64_t skew_ms;          /* Redis' TIME less our wall clock */
+	int64_t wall_ahead_us;    /* of clock_now, at the last read */
 	int64_t heartbeat_us;     /* the last one sent */
 	struct loop_timer *lease; /* renewals, while there are flights */
 	struct loop_timer *sweep; /* takeover and marks */

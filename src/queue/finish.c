@@ -55,7 +55,8 @@ static void finish_queue(struct flight *f)
 {
 	struct topic *t = f->topic;
 	bool plain = f->end == END_SUCCESS && !f->is_resent &&
-		     f->task->unique == NULL && lease_is_young(f);
+		     f->task->unique == NULL &&
+		     lease_is_young(f, f->ended_at_us);
 
 	flight_set_state(f, FLIGHT_FINISHING);
 	if (plain) {
@@ -364,9 +365,11 @@ static void finish_send_ending(struct topic *t, struct redis *r)
 /* What waited too long for a connection may be another's by now. */
 static void finish_doubt_old(struct topic *t)
 {
+	int64_t now_us = clock_now();
 	struct flight *f;
 
-	while ((f = TAILQ_FIRST(&t->landing)) != NULL && !lease_is_young(f)) {
+	while ((f = TAILQ_FIRST(&t->landing)) != NULL &&
+		!lease_is_young(f, now_us)) {
 		TAILQ_REMOVE(&t->landing, f, ending);
 		t->landing_count--;
 		TAILQ_INSERT_TAIL(&t->ending, f, ending);
@@ -378,7 +381,8 @@ void finish_flush(struct topic *t, struct redis *r)
 {
 	if (!redis_is_up(r))
 		return;
-	finish_doubt_old(t);
+	if (t->landing_count > 0)
+		finish_doubt_old(t);
 	if (t->landing_count > 0)
 		finish_send_landing(t, r);
 	if (t->ending_count > 0)

@@ -41,11 +41,13 @@ static void flight_count(const struct flight *f, enum series_outcome what)
 static void flight_count_start(struct flight *f)
 {
 	struct series *s = flight_series(f);
+	struct consumer *c = f->topic->consumer;
 	int64_t entered_ms = strtoll(f->id, NULL, 10);
+	int64_t now_us =
+		f->started_at_us + c->wall_ahead_us + c->skew_ms * US_PER_MS;
 
 	atomic_fetch_add_explicit(&s->in_flight, 1, memory_order_relaxed);
-	series_observe(&s->wait,
-		(consumer_now_ms(f->topic->consumer) - entered_ms) * US_PER_MS);
+	series_observe(&s->wait, now_us - entered_ms * US_PER_MS);
 }
 
 static void flight_count_end(struct flight *f)
@@ -53,7 +55,8 @@ static void flight_count_end(struct flight *f)
 	struct series *s = flight_series(f);
 
 	atomic_fetch_sub_explicit(&s->in_flight, 1, memory_order_relaxed);
-	series_observe(&s->run, clock_now() - f->started_at_us);
+	f->ended_at_us = clock_now();
+	series_observe(&s->run, f->ended_at_us - f->started_at_us);
 }
 
 static struct flight *flight_new(
@@ -68,12 +71,12 @@ static struct flight *flight_new(
 		task->topic = t->name;
 	f->state = FLIGHT_WAITING;
 	f->taken_at_us = f->renewed_at_us = clock_now();
-	snprintf(f->id, sizeof(f->id), "%s", id);
+	memcpy(f->id, id, strnlen(id, sizeof(f->id) - 1));
 	TAILQ_INSERT_TAIL(&c->flights, f, entry);
 	c->flight_count++;
 	c->active_count++;
 	c->waiting_count++;
-	lease_on_taken(c);
+	lease_on_taken(c, f->taken_at_us);
 	worker_task_begin(c->worker);
 	return f;
 }
@@ -96,12 +99,14 @@ void flight_set_state(struct flight *f, enum flight_state state)
 static void flight_leave(struct flight *f, bool failed)
 {
 	struct consumer *c = f->topic->consumer;
-	int64_t began = f->started_at_us ? f->started_at_us : f->taken_at_us;
+	int64_t spent_us = f->started_at_us > 0 && f->ended_at_us > 0
+				   ? f->ended_at_us - f->started_at_us
+				   : clock_now() - f->taken_at_us;
 
 	TAILQ_REMOVE(&c->flights, f, entry);
 	c->flight_count--;
 	flight_set_state(f, FLIGHT_UNSTORED);
-	worker_task_end(c->worker, failed, clock_now() - began);
+	worker_task_end(c->worker, failed, spent_us);
 	task_free(f->task);
 	free(f->payload);
 	free(f->reason);
@@ -138,7 +143,7 @@ static void flight_on_done(const struct handler_result *r, void *arg)
 		flight_count(f, SERIES_TIMEOUT);
 	else if (r->outcome == HANDLER_CRASHED)
 		flight_count(f, SERIES_CRASH);
-	if (lease_is_over(f)) {
+	if (lease_is_over(f, f->ended_at_us)) {
 		flight_fence(f);
 		consumer_poke(c);
 		return;
@@ -275,9 +280,12 @@ static bool flight_is_refused(struct flight *f, int64_t deliveries)
 /* An envelope with a time of its own is no matter of now. */
 static bool flight_is_early(struct flight *f)
 {
-	int64_t left = f->task->at_ms - consumer_now_ms(f->topic->consumer);
+	int64_t left;
 
-	if (f->task->at_ms == 0 || left <= 0)
+	if (f->task->at_ms == 0)
+		return false;
+	left = f->task->at_ms - consumer_now_ms(f->topic->consumer);
+	if (left <= 0)
 		return false;
 	finish_postpone(f, left);
 	return true;

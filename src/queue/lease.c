@@ -32,18 +32,18 @@ struct lease_takeover {
 	char name[CONSUMER_NAME_MAX];
 };
 
-bool lease_is_young(const struct flight *f)
+bool lease_is_young(const struct flight *f, int64_t now_us)
 {
 	const struct queue_options *o = f->topic->consumer->options;
 
-	return clock_now() - f->renewed_at_us < o->renew_us;
+	return now_us - f->renewed_at_us < o->renew_us;
 }
 
-bool lease_is_over(const struct flight *f)
+bool lease_is_over(const struct flight *f, int64_t now_us)
 {
 	int64_t lease = f->topic->consumer->options->lease_us;
 
-	return clock_now() - f->renewed_at_us >
+	return now_us - f->renewed_at_us >
 	       lease - lease * LEASE_MARGIN_PCT / 100;
 }
 
@@ -52,9 +52,9 @@ static char *lease_heartbeat_key(const struct consumer *c, const char *node)
 	return xasprintf("%sworker:%s", c->conf->redis_prefix, node);
 }
 
-static void lease_beat(struct consumer *c)
+static void lease_beat(struct consumer *c, int64_t now)
 {
-	int64_t now = clock_now(), life = c->options->node_timeout_us;
+	int64_t life = c->options->node_timeout_us;
 	char *key;
 
 	if (c->heartbeat_us != 0 && now - c->heartbeat_us < life / 4)
@@ -76,9 +76,9 @@ static int64_t lease_interval(const struct consumer *c)
 	return beat < c->options->renew_us ? beat : c->options->renew_us;
 }
 
-void lease_on_taken(struct consumer *c)
+void lease_on_taken(struct consumer *c, int64_t now_us)
 {
-	lease_beat(c);
+	lease_beat(c, now_us);
 	if (!loop_timer_is_set(c->lease))
 		loop_timer_start(c->lease, lease_interval(c));
 }
@@ -144,13 +144,13 @@ static void lease_renew(struct topic *t)
 
 /* What could not be renewed in time is given up here, before it is taken
  * there. */
-static void lease_fence_late(struct consumer *c)
+static void lease_fence_late(struct consumer *c, int64_t now_us)
 {
 	struct flight *f, *next;
 
 	for (f = TAILQ_FIRST(&c->flights); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, entry);
-		if (lease_is_held(f) && lease_is_over(f))
+		if (lease_is_held(f) && lease_is_over(f, now_us))
 			flight_fence(f);
 	}
 }
@@ -158,12 +158,13 @@ static void lease_fence_late(struct consumer *c)
 static void lease_on_timer(void *arg)
 {
 	struct consumer *c = arg;
+	int64_t now_us = clock_now();
 	size_t i;
 
-	lease_fence_late(c);
+	lease_fence_late(c, now_us);
 	if (c->flight_count == 0)
 		return;
-	lease_beat(c);
+	lease_beat(c, now_us);
 	for (i = 0; i < c->topic_count; i++)
 		lease_renew(&c->topics[i]);
 	loop_timer_start(c->lease, lease_interval(c));

@@ -14,11 +14,11 @@
 void lease_start(struct consumer *c);
 void lease_stop(struct consumer *c);
 /* A flight began: heartbeat and renewals are on. */
-void lease_on_taken(struct consumer *c);
+void lease_on_taken(struct consumer *c, int64_t now_us);
 /* So recently renewed that it can't be another's. */
-bool lease_is_young(const struct flight *f);
+bool lease_is_young(const struct flight *f, int64_t now_us);
 /* Not renewed in time: it may be another's. */
-bool lease_is_over(const struct flight *f);
+bool lease_is_over(const struct flight *f, int64_t now_us);
 /* Look for what dead workers of this topic have left. */
 void lease_sweep(struct topic *t);
 
