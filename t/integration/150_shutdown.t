@@ -77,7 +77,8 @@ sub stops
 	is($r->wait_exit, 0, 'it ends with exit code 0');
 	my $took = time - $start;
 	cmp_ok($took, '<=', slow($seconds),
-		sprintf 'by its deadline: after %.2f s', $took);
+		sprintf 'by its deadline: after %.2f s', $took)
+		or diag($r->log);
 	is(join(' ', $r->strays), '', 'no process is left')
 		or diag($r->log);
 	is(join(' ', glob("$r->{dir}/run/*")), '', 'run_dir is empty');
