@@ -110,8 +110,7 @@ static void lookout_slot(
 		lookout_is_hung(
 			t, &b->map->live[slot], l->hang_timeout_us, now))
 		lookout_suspect(t, slot, MSG_SUSPECT_HUNG, &s);
-	if ((l->memory_soft > 0 || l->memory_hard > 0) &&
-		(s.state == BOARD_READY || s.state == BOARD_DRAINING))
+	if (l->memory_soft > 0 || l->memory_hard > 0)
 		lookout_memory(t, slot, &s, l);
 }
 

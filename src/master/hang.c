@@ -90,6 +90,8 @@ static void hang_on_memory(struct proc *pr, enum msg_suspicion what)
 	int64_t bytes = hang_memory(pr->pid);
 	char why[NODE_WHY_MAX];
 
+	if (pr->killed)
+		return;
 	if (what == MSG_SUSPECT_MEMORY_HARD && c->memory_hard > 0 &&
 		bytes > c->memory_hard) {
 		snprintf(why, sizeof(why), "memory.hard: %lld KiB",
@@ -98,8 +100,8 @@ static void hang_on_memory(struct proc *pr, enum msg_suspicion what)
 			pr->slot->index, (int)pr->pid, why);
 		pr->doomed = true;
 		proc_kill(pr, why);
-	} else if (c->memory_soft > 0 && bytes > c->memory_soft &&
-		   !pr->retiring) {
+	} else if (pr->state == BOARD_READY && c->memory_soft > 0 &&
+		   bytes > c->memory_soft && !pr->retiring) {
 		snprintf(pr->why, sizeof(pr->why), "memory.soft: %lld KiB",
 			(long long)(bytes / 1024));
 		log_warn("%s.%d[%d] is over %s, replacing it", pr->pool->name,
@@ -113,12 +115,12 @@ void hang_on_suspect(struct proc *pr, enum msg_suspicion what)
 {
 	int64_t limit = pr->pool->conf->hang_timeout_us, stamp;
 
-	if (pr->state != BOARD_READY)
-		return;
 	if (what != MSG_SUSPECT_HUNG) {
 		hang_on_memory(pr, what);
 		return;
 	}
+	if (pr->state != BOARD_READY)
+		return;
 	if (limit <= 0 || pr->stopped || hang_silence(pr, &stamp) <= limit ||
 		loop_timer_is_set(pr->timer))
 		return;
