@@ -372,6 +372,19 @@ void order_on_upgrade(const char *error)
 	order_verdict(MSG_COMMAND_UPGRADE, error, "upgraded");
 }
 
+void order_before_upgrade(void)
+{
+	struct order *c, *next;
+
+	for (c = TAILQ_FIRST(&orders); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->what != MSG_COMMAND_UPGRADE)
+			order_answer(c, false,
+				"the daemon is upgraded meanwhile: look at "
+				"its status");
+	}
+}
+
 void order_each_upgrade(
 	void (*fn)(pid_t asker, uint32_t token, void *arg), void *arg)
 {

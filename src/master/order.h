@@ -19,6 +19,8 @@ void order_step(void);
 void order_on_reload(const char *error);
 /* The same for an upgrade that did not happen. */
 void order_on_upgrade(const char *error);
+/* The new binary will not know who else waits: tell them. */
+void order_before_upgrade(void);
 /* For an upgrade: call fn for those who wait for it. */
 void order_each_upgrade(
 	void (*fn)(pid_t asker, uint32_t token, void *arg), void *arg);

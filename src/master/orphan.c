@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "master/helper.h"
@@ -21,6 +22,9 @@ static bool sweep_due;
 const char *orphan_token(
 	const char *pool, int index, char *ret_text, size_t size)
 {
+	/* An upgrade begins anew, with the same pid: not at the same number. */
+	if (serial == 0)
+		serial = (unsigned long)clock_now();
 	snprintf(ret_text, size, "%d.%lu.%s.%d", (int)node.pid, ++serial, pool,
 		index);
 	return ret_text;

@@ -168,6 +168,7 @@ static void upgrade_exec(void)
 		return;
 	}
 	log_info("executing %s", node.params->program);
+	order_before_upgrade();
 	/* Signals that come now wait for the new one's handlers. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
