@@ -135,6 +135,7 @@ int adopt_write(struct err *err)
 		MASTER_STATE_VERSION, node.generation, node.last_generation,
 		node.board.fd, node.board.live_fd, adopt_config_fd);
 	buf_printf(&text, "pidfile %d %s\n", pidfile_fd(), pidfile_path());
+	buf_printf(&text, "nofile %" PRId64 "\n", node.nofile);
 	listen_each(adopt_write_listener, &text);
 	TAILQ_FOREACH(p, &node.pools, entry)
 		adopt_write_pool(p, &text);
@@ -226,6 +227,12 @@ static void adopt_pidfile(const char *rest, void *arg)
 		pidfile_adopt(fd, rest + n);
 }
 
+static void adopt_nofile(const char *rest, void *arg)
+{
+	(void)arg;
+	node.nofile = strtoll(rest, NULL, 10);
+}
+
 static void adopt_listener(const char *rest, void *arg)
 {
 	int fd, ours, n = 0;
@@ -254,6 +261,7 @@ int upgrade_adopt(struct err *err)
 			version);
 	adopt_lines("generation", adopt_generation, NULL);
 	adopt_lines("pidfile", adopt_pidfile, NULL);
+	adopt_lines("nofile", adopt_nofile, NULL);
 	adopt_lines("listen", adopt_listener, NULL);
 	adopt_lines("board", adopt_board, fds);
 	adopt_close_fd(fds[0]);

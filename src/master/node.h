@@ -141,6 +141,7 @@ struct node {
 	pid_t pid;
 	const char *pid_path;
 	int null_fd;
+	int64_t nofile; /* soft limit that we were started with; 0: unknown */
 	int exit_code;
 	int64_t stop_deadline_us; /* of the whole shutdown; 0: none */
 	struct loop_timer *stop_timer;

@@ -100,6 +100,19 @@ static void spawn_limit(int resource, int64_t value)
 	(void)setrlimit(resource, &rl);
 }
 
+/* What was raised for the master is no good for a program that uses select(2)
+ * or closes all there could be. */
+static void spawn_lower_nofile(void)
+{
+	struct rlimit rl;
+
+	if (node.nofile <= 0 || getrlimit(RLIMIT_NOFILE, &rl) != 0 ||
+		rl.rlim_max < (rlim_t)node.nofile)
+		return;
+	rl.rlim_cur = (rlim_t)node.nofile;
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+}
+
 static void spawn_set_limits(const struct conf_pool *c)
 {
 	spawn_limit(RLIMIT_NOFILE, c->rlimit.nofile);
@@ -250,6 +263,7 @@ static void spawn_program(const struct spawn *sp, pid_t master)
 	spawn_place_listeners(sp);
 	if (cgroup_enter(sp->token) == -1)
 		dprintf(2, "reeve: control group: %s\n", strerror(errno));
+	spawn_lower_nofile();
 	spawn_settle(c, sp->index);
 	spawn_set_user(c);
 	spawn_tie_to_master(master);
