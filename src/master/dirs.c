@@ -25,11 +25,17 @@ static int dirs_make_one(
 			rc = err_errno(err, "cannot make directory %s", copy);
 		*p = '/';
 	}
-	if (rc == 0 && mkdir(path, 0755) == -1 && errno != EEXIST)
+	if (rc != 0)
+		goto out;
+	/* Only what is made here is given away: a link there may lead to
+	 * anything. */
+	if (mkdir(path, 0755) == 0) {
+		if (geteuid() == 0 && uid != (uid_t)-1 &&
+			lchown(path, uid, gid) == -1)
+			rc = err_errno(err, "owner of %s", path);
+	} else if (errno != EEXIST) {
 		rc = err_errno(err, "cannot make directory %s", path);
-	if (rc == 0 && geteuid() == 0 && uid != (uid_t)-1 &&
-		chown(path, uid, gid) == -1)
-		rc = err_errno(err, "owner of %s", path);
+	}
 out:
 	free(copy);
 	return rc;

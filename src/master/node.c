@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "master/order.h"
 #include "master/daemonize.h"
+#include "master/dirs.h"
 #include "master/listen.h"
 #include "master/node.h"
 #include "master/notify.h"
@@ -294,6 +295,11 @@ void node_apply_conf(void)
 
 void node_reopen(void)
 {
+	struct err err;
+
+	/* They may have been cleared away. */
+	if (dirs_make(node.conf, &err) != 0)
+		log_error("%s", err.text);
 	node_reopen_log();
 	log_info("logs are opened anew");
 	stream_reopen();

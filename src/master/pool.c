@@ -511,6 +511,11 @@ void pool_forgive_all(struct pool *p)
 void pool_scale(struct pool *p, int count, const char *source)
 {
 	p->override = count;
+	/* A reload that fails gives back what was before it, but not this. */
+	if (p->old_conf != NULL &&
+		(count < 0 || (count >= p->old_conf->min_count &&
+				      count <= p->old_conf->max_count)))
+		p->old_override = count;
 	if (count >= 0)
 		snprintf(p->source, sizeof(p->source), "%s", source);
 	pool_resize(p);
