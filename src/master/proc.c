@@ -554,7 +554,9 @@ void proc_on_stop(struct proc *pr)
 	int64_t limit = pr->pool->conf->hang_timeout_us;
 
 	pr->stopped = true;
-	if (pr->state != BOARD_READY || limit <= 0)
+	/* Who stops a program may be looking at it: hang_timeout is for
+	 * workers of ours. */
+	if (pr->state != BOARD_READY || limit <= 0 || pr->pool->role == NULL)
 		return;
 	log_info("%s.%d[%d] was stopped by a signal", pr->pool->name,
 		pr->slot->index, (int)pr->pid);
