@@ -18,6 +18,7 @@ use constant WORKER_TASKS => 20_000;
 use constant EXEC_TASKS => 1_500;
 use constant EXEC_WINDOW => 8;
 use constant ENQUEUED => 100_000;
+use constant MEMORY_WORKERS => 4;
 use constant PACED => 300;
 use constant PACE => 100;	# tasks per second
 
@@ -123,7 +124,10 @@ sub daemon_rate
 	my ($count, $handler) = @_;
 	pause_topic('pause');
 	fill($stream, $count, task($handler));
-	return drain_rate($stream, sub { pause_topic('resume'); return });
+	my $rate = drain_rate($stream, sub { pause_topic('resume'); return });
+	my $dead = $redis->cmd('XLEN', "$stream:dead");
+	die "$dead tasks for $handler went to the dead letters\n" if $dead > 0;
+	return $rate;
 }
 
 sub loop_rate
@@ -237,28 +241,38 @@ sub bench_latency
 	return;
 }
 
-# Of the worker that has done all of it, and of the loop after as much.
+sub mean_pss
+{
+	my (@pids) = @_;
+	my $sum = 0;
+	$sum += pss_kb($_) for @pids;
+	return $sum / @pids / 1024;
+}
+
+# Of a few workers that have done nothing but no-op tasks, and of as many
+# loops after as much work.
 sub bench_memory
 {
+	scale(MEMORY_WORKERS);
 	daemon_rate(TASKS, 'noop');
-	my ($pid) = $r->pids('queue.common');
 	fresh($own);
-	my $loop = consumer('one', 64);
+	my @loops = map { consumer($_, 64) } 1 .. MEMORY_WORKERS;
 	fill($own, TASKS, task('noop'));
 	wait_until { $redis->cmd('XLEN', $own) == 0 } 60;
-	limited('worker_pss', pss_kb($pid) / 1024, pss_kb($loop->{pid}) / 1024,
-		'MB');
-	stop_helper($loop, 'KILL');
+	limited('worker_pss', mean_pss($r->pids('queue.common')),
+		mean_pss(map { $_->{pid} } @loops), 'MB');
+	stop_helper($_, 'KILL') for @loops;
+	scale(1);
 	return;
 }
 
 my @parts = (
 	[ consume => \&bench_consume ],
+	[ memory => \&bench_memory ],
 	[ worker => \&bench_worker ],
 	[ exec => \&bench_exec ],
 	[ enqueue => \&bench_enqueue ],
 	[ latency => \&bench_latency ],
-	[ memory => \&bench_memory ],
 );
 my %wanted = map { $_ => 1 } @ARGV ? @ARGV : map { $_->[0] } @parts;
 configure(1);
