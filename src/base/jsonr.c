@@ -8,10 +8,15 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-/* FNV-1a, 64 bits.  Two names of one hash are taken for one name: who looks
- * for such a pair has only their own text refused. */
+/* The constants of FNV-1a, 64 bits, which takes bytes where this takes words.
+ * Two names of one hash are taken for one name: who looks for such a pair has
+ * only their own text refused. */
 #define JSONR_HASH_START 14695981039346656037ULL
 #define JSONR_HASH_PRIME 1099511628211ULL
+
+/* A word of equal bytes: 0x01, 0x80. */
+#define JSONR_ONES  0x0101010101010101ULL
+#define JSONR_HIGHS 0x8080808080808080ULL
 
 const char *const jsonr_type_names[JSONR_TYPE_COUNT] = {
 	[JSONR_NULL] = "null",
@@ -130,11 +135,33 @@ static int jsonr_pass_escape(struct jsonr *r)
 	return 0;
 }
 
+static uint64_t jsonr_zero_bytes(uint64_t word)
+{
+	return (word - JSONR_ONES) & ~word & JSONR_HIGHS;
+}
+
+/* Has the word a byte that does not stand for itself?  Control bytes, quotes,
+ * backslashes, and all that is not ASCII. */
+static bool jsonr_is_special(uint64_t word)
+{
+	return ((word & JSONR_HIGHS) |
+		       ((word - JSONR_ONES * 0x20) & ~word & JSONR_HIGHS) |
+		       jsonr_zero_bytes(word ^ JSONR_ONES * '"') |
+		       jsonr_zero_bytes(word ^ JSONR_ONES * '\\')) != 0;
+}
+
 /* Most bytes of most strings stand for themselves. */
 static void jsonr_pass_plain(struct jsonr *r)
 {
 	const char *p = r->at;
+	uint64_t word;
 
+	while (r->end - p >= 8) {
+		memcpy(&word, p, sizeof(word));
+		if (jsonr_is_special(word))
+			break;
+		p += 8;
+	}
 	while (p < r->end && (unsigned char)*p >= 0x20 &&
 		(unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
 		p++;
@@ -261,28 +288,31 @@ static int jsonr_pass_word(struct jsonr *r, struct jsonr_value *ret)
 					     : "a value is missing");
 }
 
-static uint64_t jsonr_hash_byte(uint64_t hash, char c)
+/* Eight bytes at a time; names of up to eight never share one. */
+static uint64_t jsonr_hash_bytes(const char *s, size_t len)
 {
-	return (hash ^ (unsigned char)c) * JSONR_HASH_PRIME;
+	uint64_t hash = JSONR_HASH_START ^ len, word;
+
+	for (; len > 0; len -= len < 8 ? len : 8, s += 8) {
+		word = 0;
+		memcpy(&word, s, len < 8 ? len : 8);
+		hash = (hash ^ word) * JSONR_HASH_PRIME;
+		hash ^= hash >> 32;
+	}
+	return hash;
 }
 
 static uint64_t jsonr_hash(const struct jsonr_value *name)
 {
-	const char *s = name->text, *end = s + name->len;
-	uint64_t hash = JSONR_HASH_START;
-	char bytes[4];
-	size_t len, i, n;
+	uint64_t hash;
+	size_t len;
+	char *text;
 
-	while (s < end) {
-		if (*s != '\\') {
-			hash = jsonr_hash_byte(hash, *s++);
-			continue;
-		}
-		n = jsonr_encode(jsonr_escape(s + 1, end, &len), bytes);
-		for (i = 0; i < n; i++)
-			hash = jsonr_hash_byte(hash, bytes[i]);
-		s += 1 + len;
-	}
+	if (!name->has_escape)
+		return jsonr_hash_bytes(name->text, name->len);
+	text = jsonr_string(name, &len);
+	hash = jsonr_hash_bytes(text, len);
+	free(text);
 	return hash;
 }
 

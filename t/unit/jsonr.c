@@ -150,6 +150,33 @@ static void test_many_names(void)
 	buf_done(&b);
 }
 
+/* Strings are passed over by words: a byte is seen wherever it stands. */
+static void test_places(void)
+{
+	static const struct {
+		char byte;
+		int wanted; /* of jsonr_check */
+	} rows[] = { { ' ', 0 }, { '~', 0 }, { 0x7f, 0 }, { '!', 0 },
+		{ '#', 0 }, { '[', 0 }, { ']', 0 }, { 0x1f, -1 }, { 1, -1 },
+		{ '\0', -1 }, { '"', -1 }, { '\\', -1 }, { (char)0x80, -1 },
+		{ (char)0xff, -1 } };
+	char text[24];
+	struct jsonr_value v;
+	size_t i, at;
+	bool is_well = true;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (at = 1; at < sizeof(text) - 2; at++) {
+			memset(text, 'x', sizeof(text));
+			text[0] = text[sizeof(text) - 1] = '"';
+			text[at] = rows[i].byte;
+			is_well =
+				is_well && jsonr_check(text, sizeof(text), 8,
+						   &v, NULL) == rows[i].wanted;
+		}
+	ok(is_well, "a byte that may not stand in a string is seen anywhere");
+}
+
 static void test_uuid(void)
 {
 	char last[UUID_TEXT_LEN + 1], next[UUID_TEXT_LEN + 1];
@@ -198,6 +225,7 @@ int main(void)
 	test_faults();
 	test_walk();
 	test_many_names();
+	test_places();
 	test_uuid();
 	test_uuid_fork();
 	return tap_done();
