@@ -119,7 +119,8 @@ struct consumer {
 	bool draining;
 	bool pump_due;            /* a turn's work is deferred */
 	int64_t skew_ms;          /* Redis' TIME less our wall clock */
-	int64_t wall_ahead_us;    /* of clock_now, at the last read */
+	int64_t arrived_at_us;    /* the entries that are taken now */
+	int64_t wall_ahead_us;    /* of clock_now, as they arrived */
 	int64_t heartbeat_us;     /* the last one sent */
 	struct loop_timer *lease; /* renewals, while there are flights */
 	struct loop_timer *sweep; /* takeover and marks */

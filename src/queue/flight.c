@@ -70,7 +70,7 @@ static struct flight *flight_new(
 	if (task != NULL)
 		task->topic = t->name;
 	f->state = FLIGHT_WAITING;
-	f->taken_at_us = f->renewed_at_us = clock_now();
+	f->taken_at_us = f->renewed_at_us = c->arrived_at_us;
 	memcpy(f->id, id, strnlen(id, sizeof(f->id) - 1));
 	TAILQ_INSERT_TAIL(&c->flights, f, entry);
 	c->flight_count++;
@@ -289,6 +289,12 @@ static bool flight_is_early(struct flight *f)
 		return false;
 	finish_postpone(f, left);
 	return true;
+}
+
+void flight_on_arrival(struct consumer *c)
+{
+	c->arrived_at_us = clock_now();
+	c->wall_ahead_us = clock_wall() - c->arrived_at_us;
 }
 
 void flight_take(struct topic *t, const char *id, const char *text, size_t len,

@@ -11,6 +11,8 @@
 
 #include "queue/consumer.h"
 
+/* Entries came, to be taken now: their leases count from here. */
+void flight_on_arrival(struct consumer *c);
 /*
  * An entry was read (deliveries 0) or taken over (how often it was delivered
  * before).  What can't be read, has no handler, is cancelled, late or poison

@@ -185,6 +185,7 @@ static void lease_on_taken_over(const struct redis_reply *reply, void *arg)
 	if (n > 0)
 		log_info("topic %s: took over %zu tasks of %s, which is gone",
 			t->name, n / 3, o->name);
+	flight_on_arrival(t->consumer);
 	for (i = 0; i + 2 < n; i += 3) {
 		const char *text = redis_text(redis_at(reply, i + 2), &len);
 
@@ -297,6 +298,7 @@ static void lease_on_autoclaimed(const struct redis_reply *reply, void *arg)
 		return;
 	entries = redis_at(reply, 1);
 	n = redis_count(entries);
+	flight_on_arrival(t->consumer);
 	for (i = 0; i < n; i++) {
 		const struct redis_reply *e = redis_at(entries, i);
 		const struct redis_reply *task =

@@ -168,7 +168,6 @@ static void *queue_start(struct worker *w, struct err *err)
 	c->conf = child->conf;
 	c->pool = child->pool;
 	c->options = child->pool->own;
-	c->wall_ahead_us = clock_wall() - clock_now();
 	TAILQ_INIT(&c->flights);
 	snprintf(c->name, sizeof(c->name), "%s/%s.%d/%d", c->conf->node,
 		c->pool->name, child->index, (int)getpid());

@@ -180,7 +180,7 @@ static void topic_take_all(struct topic *t, const struct redis_reply *reply)
 	const struct redis_reply *entries = redis_at(redis_at(reply, 0), 1);
 	size_t i, n = redis_count(entries);
 
-	t->consumer->wall_ahead_us = clock_wall() - clock_now();
+	flight_on_arrival(t->consumer);
 	for (i = 0; i < n; i++)
 		topic_take_entry(t, redis_at(entries, i));
 }
