@@ -52,11 +52,18 @@ static void stamp_run(void *state, struct reeve_task *task)
 	reeve_task_done(task, REEVE_SUCCESS, NULL, 0);
 }
 
+static void stamp_free(void *state)
+{
+	if (state != NULL)
+		fclose(state);
+}
+
 static const struct reeve_plugin stamp = {
 	.abi = REEVE_PLUGIN_ABI,
 	.name = "stamp",
 	.init = stamp_init,
 	.run = stamp_run,
+	.free = stamp_free,
 };
 
 int reeve_plugin_abi(void)
