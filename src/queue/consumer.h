@@ -45,6 +45,12 @@ enum flight_end {
 	END_COUNT
 };
 
+/* A question about a flight that is under way, and that may outlive it. */
+struct flight_ask {
+	struct flight *flight; /* NULL: gone */
+	struct consumer *consumer;
+};
+
 /* One task in hand. */
 struct flight {
 	TAILQ_ENTRY(flight) entry;  /* in consumer.flights */
@@ -54,6 +60,7 @@ struct flight {
 	struct task *task;        /* NULL: the envelope can't be read */
 	const struct conf_handler *handler;
 	struct handler_run *run; /* RUNNING only; NULL while it starts */
+	struct flight_ask *ask;  /* WAITING only: whose its unique key is */
 	enum flight_state state;
 	int64_t taken_at_us;   /* read or claimed, clock_now */
 	int64_t renewed_at_us; /* the last time it was known to be ours */
@@ -96,8 +103,11 @@ struct topic {
 	struct flights ending;  /* all other outcomes, for the script */
 	unsigned landing_count, ending_count;
 	int64_t due_ms; /* score of the delayed set's head; 0: none known */
-	struct loop_timer *due;  /* moves what is due */
-	struct loop_timer *mend; /* tries again after an error */
+	struct loop_timer *due;   /* moves what is due */
+	struct loop_timer *mend;  /* tries again after an error */
+	struct loop_timer *nudge; /* ends a waiting read */
+	int nudges;
+	int64_t asked_at_us; /* the last read, clock_now */
 };
 
 struct consumer {

@@ -11,6 +11,7 @@
 #include "queue/finish.h"
 #include "queue/flight.h"
 #include "queue/lease.h"
+#include "queue/mark.h"
 #include "queue/scripts.h"
 #include "queue/topic.h"
 
@@ -280,6 +281,14 @@ static bool finish_is_lost(const struct redis_reply *reply, const char *id)
 	return false;
 }
 
+static void finish_note_due(struct topic *t, int64_t pause_ms)
+{
+	topic_note_due(t, consumer_now_ms(t->consumer) + pause_ms);
+	/* Who goes leaves it to the others. */
+	if (t->consumer->draining)
+		mark_publish_due(t->consumer, t);
+}
+
 static void finish_stored(struct flight *f, const struct redis_reply *lost)
 {
 	struct topic *t = f->topic;
@@ -293,7 +302,7 @@ static void finish_stored(struct flight *f, const struct redis_reply *lost)
 		return;
 	}
 	if (f->end == END_RETRY)
-		topic_note_due(t, consumer_now_ms(t->consumer) + f->pause_ms);
+		finish_note_due(t, f->pause_ms);
 	flight_land(f);
 }
 
@@ -366,10 +375,12 @@ static void finish_send_ending(struct topic *t, struct redis *r)
 static void finish_doubt_old(struct topic *t)
 {
 	int64_t now_us = clock_now();
-	struct flight *f;
+	struct flight *f, *next;
 
-	while ((f = TAILQ_FIRST(&t->landing)) != NULL &&
-		!lease_is_young(f, now_us)) {
+	for (f = TAILQ_FIRST(&t->landing); f != NULL; f = next) {
+		next = TAILQ_NEXT(f, ending);
+		if (lease_is_young(f, now_us))
+			continue;
 		TAILQ_REMOVE(&t->landing, f, ending);
 		t->landing_count--;
 		TAILQ_INSERT_TAIL(&t->ending, f, ending);

@@ -59,6 +59,19 @@ static void flight_count_end(struct flight *f)
 	series_observe(&s->run, f->ended_at_us - f->started_at_us);
 }
 
+/* A task without an id of its own is called by its entry: the same for all who
+ * take it, one after the other. */
+static void flight_name_task(
+	struct task *task, const struct topic *t, const char *id)
+{
+	char name[TASK_ID_MAX + 1];
+	int n = snprintf(name, sizeof(name), "%s-%s", t->name, id);
+
+	task->topic = t->name;
+	if (!task->is_named && n > 0 && (size_t)n < sizeof(name))
+		memcpy(task->id, name, (size_t)n + 1);
+}
+
 static struct flight *flight_new(
 	struct topic *t, const char *id, struct task *task)
 {
@@ -68,9 +81,14 @@ static struct flight *flight_new(
 	f->topic = t;
 	f->task = task;
 	if (task != NULL)
-		task->topic = t->name;
+		flight_name_task(task, t, id);
 	f->state = FLIGHT_WAITING;
 	f->taken_at_us = f->renewed_at_us = c->arrived_at_us;
+	/* When the entry became ours is not known after a long read: it may
+	 * have lain here while this process slept.  So it is asked before its
+	 * outcome is stored. */
+	if (f->taken_at_us - t->asked_at_us > c->options->renew_us)
+		f->renewed_at_us -= c->options->renew_us;
 	memcpy(f->id, id, strnlen(id, sizeof(f->id) - 1));
 	TAILQ_INSERT_TAIL(&c->flights, f, entry);
 	c->flight_count++;
@@ -105,6 +123,8 @@ static void flight_leave(struct flight *f, bool failed)
 
 	TAILQ_REMOVE(&c->flights, f, entry);
 	c->flight_count--;
+	if (f->ask != NULL)
+		f->ask->flight = NULL;
 	flight_set_state(f, FLIGHT_UNSTORED);
 	worker_task_end(c->worker, failed, spent_us);
 	task_free(f->task);
@@ -196,6 +216,10 @@ static void flight_try_start(struct flight *f)
 	struct consumer *c = f->topic->consumer;
 	int64_t wait_us = -1;
 
+	/* What was taken over comes on top of what was read. */
+	if (c->active_count - c->waiting_count >=
+		(unsigned)c->options->concurrency)
+		return;
 	if (handlers_has_room(c->handlers, f->handler, &wait_us))
 		flight_start(f);
 	else
@@ -212,6 +236,8 @@ void flight_start_waiting(struct consumer *c)
 		if (f->state != FLIGHT_WAITING)
 			continue;
 		left--;
+		if (f->ask != NULL)
+			continue;
 		if (f->is_cancelled)
 			finish_end(f, END_CANCELLED, NULL);
 		else
@@ -227,27 +253,32 @@ static void flight_abandon(struct flight *f)
 
 static void flight_on_unique(const struct redis_reply *reply, void *arg)
 {
-	struct flight *f = arg;
+	struct flight_ask *ask = arg;
+	struct flight *f = ask->flight;
 
-	struct consumer *c = f->topic->consumer;
-
+	consumer_poke(ask->consumer);
+	free(ask);
+	if (f == NULL)
+		return;
+	f->ask = NULL;
 	if (reply == NULL || redis_type(reply) == REDIS_ERROR)
 		flight_abandon(f);
-	else if (redis_int(reply, 0) == 1)
-		flight_try_start(f);
-	else
+	else if (redis_int(reply, 0) != 1)
 		finish_end(f, END_DUPLICATE, NULL);
-	consumer_poke(c);
 }
 
 static void flight_ask_unique(struct flight *f)
 {
 	char *key = finish_unique_key(f);
 	const char *argv[2] = { key, f->task->id };
+	struct consumer *c = f->topic->consumer;
 
-	if (redis_script(f->topic->consumer->commands, flight_on_unique, f,
-		    &script_unique, 1, 2, argv, NULL) != 0)
-		flight_abandon(f);
+	f->ask = xcalloc(1, sizeof(*f->ask));
+	f->ask->flight = f;
+	f->ask->consumer = c;
+	if (redis_script(c->commands, flight_on_unique, f->ask, &script_unique,
+		    1, 2, argv, NULL) != 0)
+		flight_on_unique(NULL, f->ask);
 	free(key);
 }
 
@@ -291,6 +322,16 @@ static bool flight_is_early(struct flight *f)
 	return true;
 }
 
+static bool flight_is_in_hand(const struct topic *t, const char *id)
+{
+	const struct flight *f;
+
+	TAILQ_FOREACH(f, &t->consumer->flights, entry)
+		if (f->topic == t && strcmp(f->id, id) == 0)
+			return true;
+	return false;
+}
+
 void flight_on_arrival(struct consumer *c)
 {
 	c->arrived_at_us = clock_now();
@@ -305,6 +346,9 @@ void flight_take(struct topic *t, const char *id, const char *text, size_t len,
 	struct task *task = NULL;
 	struct flight *f;
 
+	/* It was claimed from ourselves: its outcome is slow to be stored. */
+	if (deliveries > 0 && flight_is_in_hand(t, id))
+		return;
 	if (text == NULL)
 		(void)err_set(&err, 0, "the entry has no field 'task'");
 	else
@@ -316,6 +360,8 @@ void flight_take(struct topic *t, const char *id, const char *text, size_t len,
 		return;
 	}
 	f->handler = handlers_find(c->handlers, task->handler);
+	/* The envelope knows nothing of the dispatches that came to no end. */
+	task->epoch += deliveries;
 	if (flight_is_refused(f, deliveries) || flight_is_early(f))
 		return;
 	if (task->unique != NULL)

@@ -30,7 +30,10 @@ struct lease_renewal {
 struct lease_takeover {
 	struct topic *topic;
 	char name[CONSUMER_NAME_MAX];
+	size_t asked; /* entries at most */
 };
+
+static void lease_take_over(struct topic *t, const char *name);
 
 bool lease_is_young(const struct flight *f, int64_t now_us)
 {
@@ -57,7 +60,7 @@ static void lease_beat(struct consumer *c, int64_t now)
 	int64_t life = c->options->node_timeout_us;
 	char *key;
 
-	if (c->heartbeat_us != 0 && now - c->heartbeat_us < life / 4)
+	if (c->heartbeat_us != 0 && now - c->heartbeat_us < life / 5)
 		return;
 	c->heartbeat_us = now;
 	key = lease_heartbeat_key(c, c->conf->node);
@@ -102,7 +105,8 @@ static void lease_on_renewed(const struct redis_reply *reply, void *arg)
 	n = redis_count(reply);
 	for (f = TAILQ_FIRST(&t->consumer->flights); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, entry);
-		if (f->topic != t || f->taken_at_us > r->sent_at_us)
+		if (f->topic != t || f->taken_at_us > r->sent_at_us ||
+			f->state == FLIGHT_FINISHING)
 			continue;
 		for (i = 0; i < n; i++)
 			if (strcmp(redis_text(redis_at(reply, i), NULL),
@@ -193,6 +197,8 @@ static void lease_on_taken_over(const struct redis_reply *reply, void *arg)
 			len > 0 ? text : NULL, len,
 			redis_int(redis_at(reply, i + 1), 1));
 	}
+	if (n / 3 == o->asked)
+		lease_take_over(t, o->name);
 	free(o);
 	consumer_poke(t->consumer);
 }
@@ -208,10 +214,10 @@ static void lease_take_over(struct topic *t, const char *name)
 
 	if (room <= 0 || c->draining)
 		return;
-	snprintf(number, sizeof(number), "%d",
-		(int)(room < LEASE_TAKE_MAX ? room : LEASE_TAKE_MAX));
 	o = xcalloc(1, sizeof(*o));
 	o->topic = t;
+	o->asked = (size_t)(room < LEASE_TAKE_MAX ? room : LEASE_TAKE_MAX);
+	snprintf(number, sizeof(number), "%zu", o->asked);
 	snprintf(o->name, sizeof(o->name), "%s", name);
 	if (redis_script(c->commands, lease_on_taken_over, o, &script_takeover,
 		    1, 5, argv, NULL) != 0)
@@ -347,9 +353,15 @@ static void lease_on_sweep(void *arg)
 	struct consumer *c = arg;
 	size_t i;
 
+	/* An idle node is alive too. */
+	if (worker_child(c->worker)->index == 0)
+		lease_beat(c, clock_now());
 	mark_refresh(c);
-	for (i = 0; i < c->topic_count; i++)
+	for (i = 0; i < c->topic_count; i++) {
 		lease_sweep(&c->topics[i]);
+		/* Nobody may have told what was put aside elsewhere. */
+		topic_move_due(&c->topics[i]);
+	}
 	loop_timer_start(c->sweep, lease_sweep_interval(c));
 }
 

@@ -79,7 +79,7 @@ void mark_refresh(struct consumer *c)
 	if (!redis_is_up(c->commands))
 		return;
 	(void)redis_printf(c->commands, mark_on_cancels, c,
-		"ZRANGEBYSCORE %scancels %lld +inf LIMIT 0 %d",
+		"ZREVRANGEBYSCORE %scancels +inf %lld LIMIT 0 %d",
 		c->conf->redis_prefix, (long long)consumer_now_ms(c), MARK_MAX);
 	for (i = 0; i < c->topic_count; i++)
 		(void)redis_printf(c->commands, mark_on_paused, &c->topics[i],

@@ -41,12 +41,22 @@ static void consumer_flush(struct consumer *c)
 
 	for (i = 0; i < c->topic_count; i++) {
 		struct topic *t = &c->topics[i];
-		bool busy =
-			t->state == TOPIC_BLOCKED || t->state == TOPIC_ASKING;
 
 		if (t->state != TOPIC_DOWN)
-			finish_flush(t, busy ? c->commands : t->reader);
+			finish_flush(t,
+				topic_is_reading(t) ? c->commands : t->reader);
 	}
+}
+
+/* Nothing is in hand, and nothing on its way here. */
+static bool consumer_is_empty(const struct consumer *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->topic_count; i++)
+		if (topic_is_reading(&c->topics[i]))
+			return false;
+	return c->flight_count == 0;
 }
 
 static void consumer_on_turn(void *arg)
@@ -58,7 +68,7 @@ static void consumer_on_turn(void *arg)
 		flight_start_waiting(c);
 	fetch_pump(c);
 	consumer_flush(c);
-	if (c->draining && c->flight_count == 0)
+	if (c->draining && consumer_is_empty(c))
 		worker_done(c->worker);
 }
 
@@ -135,10 +145,12 @@ static void queue_stop(void *self)
 	struct consumer *c = self;
 	size_t i;
 
+	/* First those who may still answer: the topics hear of it. */
+	redis_close(c->commands);
+	c->commands = NULL;
 	for (i = 0; i < c->topic_count; i++)
 		topic_done(&c->topics[i]);
 	mark_stop(c);
-	redis_close(c->commands);
 	flight_free_all(c);
 	handlers_free(c->handlers);
 	lease_stop(c);

@@ -10,6 +10,7 @@
 #include "queue/args.h"
 #include "queue/finish.h"
 #include "queue/flight.h"
+#include "queue/lease.h"
 #include "queue/scripts.h"
 #include "queue/topic.h"
 
@@ -22,13 +23,19 @@
 #define TOPIC_MOVE_MAX 500
 /* The pause after an error of the server that a retry may outlive. */
 #define TOPIC_MEND_US (1 * US_PER_S)
+/* A waiting read is told to end so often, and so many times when its worker
+ * is to go. */
+#define TOPIC_NUDGE_US   (50 * US_PER_MS)
+#define TOPIC_NUDGES_MAX 40
 
 static void topic_make_group(struct topic *t);
+static void topic_on_nudge(void *arg);
 
 static void topic_set_down(struct topic *t, const char *why)
 {
 	t->state = TOPIC_DOWN;
 	t->client_id = 0;
+	consumer_poke(t->consumer);
 	if (why != NULL)
 		log_warn("topic %s: %s", t->name, why);
 }
@@ -67,8 +74,18 @@ static void topic_on_paused(const struct redis_reply *reply, void *arg)
 {
 	struct topic *t = arg;
 
-	if (reply != NULL && redis_type(reply) == REDIS_INTEGER)
-		t->is_paused = redis_int(reply, 0) == 1;
+	if (reply == NULL)
+		return;
+	if (redis_type(reply) == REDIS_ERROR) {
+		topic_mend_later(t, reply);
+		return;
+	}
+	t->is_paused = redis_int(reply, 0) == 1;
+	t->state = TOPIC_IDLE;
+	t->is_empty = false;
+	topic_move_due(t);
+	lease_sweep(t);
+	finish_resend(t);
 	consumer_poke(t->consumer);
 }
 
@@ -83,14 +100,10 @@ static void topic_on_group(const struct redis_reply *reply, void *arg)
 		topic_mend_later(t, reply);
 		return;
 	}
-	t->state = TOPIC_IDLE;
-	t->is_empty = false;
+	/* Nothing is read before it is known whether it may be. */
 	(void)redis_printf(t->reader, topic_on_client_id, t, "CLIENT ID");
 	(void)redis_printf(
 		t->reader, topic_on_paused, t, "EXISTS %s", t->paused);
-	topic_move_due(t);
-	finish_resend(t);
-	consumer_poke(t->consumer);
 }
 
 static void topic_make_group(struct topic *t)
@@ -143,6 +156,7 @@ int topic_init(
 	TAILQ_INIT(&t->ending);
 	t->due = loop_timer_new(c->loop, topic_on_due, t);
 	t->mend = loop_timer_new(c->loop, topic_on_mend, t);
+	t->nudge = loop_timer_new(c->loop, topic_on_nudge, t);
 	t->reader = redis_open(c->loop, &o, topic_on_state, t, err);
 	return t->reader != NULL ? 0 : -1;
 }
@@ -150,6 +164,7 @@ int topic_init(
 void topic_done(struct topic *t)
 {
 	redis_close(t->reader);
+	loop_timer_free(t->nudge);
 	loop_timer_free(t->mend);
 	loop_timer_free(t->due);
 	free(t->stream);
@@ -234,15 +249,39 @@ void topic_read(struct topic *t, int64_t count, bool wait)
 	argv[n++] = t->stream;
 	argv[n++] = ">";
 	finish_flush(t, t->reader);
+	t->asked_at_us = clock_now();
 	if (redis_command(t->reader, topic_on_read, t, n, argv, NULL) == 0)
 		t->state = wait ? TOPIC_BLOCKED : TOPIC_ASKING;
 }
 
+bool topic_is_reading(const struct topic *t)
+{
+	return t->state == TOPIC_BLOCKED || t->state == TOPIC_ASKING;
+}
+
+/* The read is on another connection: it may reach the server after the word
+ * that ends it, so that word is said until it works. */
+static void topic_on_nudge(void *arg)
+{
+	struct topic *t = arg;
+	struct consumer *c = t->consumer;
+
+	if (!topic_is_reading(t) || (!c->draining && !t->is_paused))
+		return;
+	if (c->draining && ++t->nudges > TOPIC_NUDGES_MAX) {
+		redis_reset(t->reader, "its read does not end");
+		return;
+	}
+	if (t->state == TOPIC_BLOCKED && t->client_id != 0)
+		(void)redis_printf(c->commands, NULL, NULL,
+			"CLIENT UNBLOCK %lld", (long long)t->client_id);
+	loop_timer_start(t->nudge, TOPIC_NUDGE_US);
+}
+
 void topic_unblock(struct topic *t)
 {
-	if (t->state == TOPIC_BLOCKED && t->client_id != 0)
-		(void)redis_printf(t->consumer->commands, NULL, NULL,
-			"CLIENT UNBLOCK %lld", (long long)t->client_id);
+	t->nudges = 0;
+	topic_on_nudge(t);
 }
 
 void topic_set_paused(struct topic *t, bool paused)
@@ -251,8 +290,7 @@ void topic_set_paused(struct topic *t, bool paused)
 		return;
 	log_info("topic %s is %s", t->name, paused ? "paused" : "resumed");
 	t->is_paused = paused;
-	if (paused)
-		topic_unblock(t);
+	topic_unblock(t);
 	consumer_poke(t->consumer);
 }
 
@@ -290,9 +328,8 @@ static void topic_on_moved(const struct redis_reply *reply, void *arg)
 	next = redis_int(redis_at(reply, 1), -1);
 	now = redis_int(redis_at(reply, 2), 0);
 	t->consumer->skew_ms = now - clock_wall() / US_PER_MS;
-	t->due_ms = 0;
 	if (next >= 0)
-		topic_set_due(t, next);
+		topic_note_due(t, next);
 	if (moved > 0)
 		consumer_poke(t->consumer);
 }

@@ -17,6 +17,8 @@ void topic_done(struct topic *t);
 void topic_read(struct topic *t, int64_t count, bool wait);
 /* Make a waiting read return: draining, paused. */
 void topic_unblock(struct topic *t);
+/* Its answer is not there yet: entries may be on their way. */
+bool topic_is_reading(const struct topic *t);
 void topic_set_paused(struct topic *t, bool paused);
 /* Move what is due in the delayed set, and learn when the next is. */
 void topic_move_due(struct topic *t);

@@ -289,7 +289,8 @@ static void task_complete(struct task *t, int64_t delay_ms)
 		t->created_ms = clock_wall() / US_PER_MS;
 	if (delay_ms > 0)
 		t->at_ms = t->created_ms + delay_ms;
-	if (t->id[0] == '\0')
+	t->is_named = t->id[0] != '\0';
+	if (!t->is_named)
 		uuid_new(t->id);
 	if (t->tenant == NULL)
 		t->tenant = xstrdup("default");

@@ -69,6 +69,7 @@ struct task {
 	int64_t deadline_ms; /* not after; 0: never too late */
 	int64_t priority;
 	int64_t epoch; /* fencing token; raised with each dispatch */
+	bool is_named; /* its producer gave it its id */
 	bool tracked;
 	bool reply;        /* somebody waits: its outcome is kept for a day */
 	const char *topic; /* where it was taken from: borrowed, no part of the
