@@ -12,6 +12,8 @@
 #include "task/keys.h"
 
 #define COUNTS_LOOK_US (1 * US_PER_S)
+/* The source of a count that the queue's length made. */
+#define COUNTS_AUTOSCALE "autoscale"
 
 /* One pool that serves one topic. */
 struct counts_pool {
@@ -92,7 +94,7 @@ static void counts_apply(struct counts *c)
 				c->node_text != NULL ? c->node_key : c->key);
 			counts_tell(c, p, p->keyed, source);
 		} else if (p->scaled >= 0) {
-			counts_tell(c, p, p->scaled, "autoscale");
+			counts_tell(c, p, p->scaled, COUNTS_AUTOSCALE);
 		} else if (p->source[0] != '\0') {
 			snprintf(source, sizeof(source), "%s", p->source);
 			counts_tell(c, p, -1, source);
@@ -344,6 +346,35 @@ static int counts_open(struct counts *c, struct err *err)
 	return rc;
 }
 
+static bool counts_find_pool(
+	const struct board *b, const char *name, struct board_pool *ret_pool)
+{
+	int i, limit = (int)atomic_load(&b->map->header.pool_limit);
+
+	for (i = 0; i < limit; i++)
+		if (board_read_pool(b, i, ret_pool) &&
+			strcmp(ret_pool->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Go on where an earlier governor ended. */
+static void counts_inherit(struct counts_pool *p, const struct board *b)
+{
+	const struct conf_pool *conf = p->conf;
+	struct board_pool was;
+
+	if (!counts_find_pool(b, conf->name, &was) ||
+		strcmp(was.source, COUNTS_AUTOSCALE) != 0)
+		return;
+	snprintf(p->source, sizeof(p->source), "%s", COUNTS_AUTOSCALE);
+	if (!conf->autoscale.is_on || was.desired < conf->min_count ||
+		was.desired > conf->max_count)
+		return;
+	p->scaled = was.desired;
+	p->last_up_us = p->last_down_us = clock_now();
+}
+
 static void counts_add_pools(struct counts *c)
 {
 	struct board *b = worker_child(c->worker)->board;
@@ -356,7 +387,9 @@ static void counts_add_pools(struct counts *c)
 		if (c->conf->pools[i].topic == NULL)
 			continue;
 		p->conf = &c->conf->pools[i];
-		p->keyed = p->scaled = -1;
+		p->keyed = -1;
+		p->scaled = -1;
+		counts_inherit(p, b);
 		p->lengths = series_topic(b, p->conf->topic);
 		c->count++;
 	}

@@ -17,3 +17,7 @@ src_govern_libgovern_a_SOURCES += src/govern/lookout.h
 check_PROGRAMS += t/unit/govern.t
 t_unit_govern_t_SOURCES = t/unit/govern.c t/tap.c t/tap.h
 t_unit_govern_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/counts_scale.t
+t_unit_counts_scale_t_SOURCES = t/unit/counts_scale.c t/tap.c t/tap.h
+t_unit_counts_scale_t_LDADD = $(UNIT_LDADD)
