@@ -390,14 +390,16 @@ static void finish_doubt_old(struct topic *t)
 
 void finish_flush(struct topic *t, struct redis *r)
 {
-	if (!redis_is_up(r))
-		return;
+	struct redis *commands = t->consumer->commands;
+
 	if (t->landing_count > 0)
 		finish_doubt_old(t);
-	if (t->landing_count > 0)
+	if (t->landing_count > 0 && redis_is_up(r))
 		finish_send_landing(t, r);
-	if (t->ending_count > 0)
-		finish_send_ending(t, r);
+	/* A script that the server does not know is sent once more, and would
+	 * come behind a read that waits. */
+	if (t->ending_count > 0 && redis_is_up(commands))
+		finish_send_ending(t, commands);
 }
 
 void finish_resend(struct topic *t)

@@ -30,7 +30,7 @@ redis: { url: "$url", prefix: "t:" }
 handlers:
 $handlers
 processes:
-  queue: { kind: queue, topics: [high], count: 1, concurrency: 8 }
+  queue: { kind: queue, topics: [high], count: 1, concurrency: 8, stop_timeout: 3s }
 YAML
 	return ($r, $redis);
 }
