@@ -50,8 +50,10 @@ subtest 'a worker takes over no more than it may run' => sub {
 	$r->start or return;
 	push_task($redis, '{"handler":"long"}', 12);
 	ok(wait_until(sub { runs($r) == 12 }, 10), 'three workers are full');
-	my ($keep, @others) = $r->pids('queue.high');
 	$redis->cmd('SET', 't:consumers', 'high: 1');
+	ok(wait_until(sub { 1 == grep { $_->{pid} } $r->workers('queue.high') }, 15),
+		'two have to go');
+	is(scalar(runs($r)), 12, 'the third has no room for what they held');
 	send_signal('KILL', $r->pids('queue.high'));
 	ok(wait_until(sub { runs($r) >= 16 }, 15), 'a new one takes from them');
 	sleep 1;
