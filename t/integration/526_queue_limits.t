@@ -45,11 +45,12 @@ for (split /\n/, slurp("$r->{dir}/few")) {
 }
 is($most, 2, 'never runs more');
 
+my $begun = time;
 push_task($redis, '{"handler":"rate"}', 12);
 ok(wait_until(sub { is_idle($redis) }, 10), 'a handler of few a second');
-my @at = sort split /\n/, slurp("$r->{dir}/rate");
-cmp_ok($at[-1] - $at[0], '>=', 1.2, 'takes its time');
-cmp_ok($at[-1] - $at[0], '<', 6, 'and no more');
+my @at = split /\n/, slurp("$r->{dir}/rate");
+is(scalar(@at), 12, 'does all');
+cmp_ok(time - $begun, '>=', 1.2, 'takes its time');
 
 push_task($redis, sprintf '{"handler":"note","id":"over","deadline":%d}',
 	(time - 1) * 1000);
@@ -57,7 +58,7 @@ ok(wait_until(sub { dead_letters($redis) == 1 }, 10), 'a deadline in the past');
 like((dead_letters($redis))[0]{reason}, qr/deadline/, 'is told');
 is(scalar(grep { /^over/ } runs($r)), 0, 'and the task is not begun');
 
-my $begun = time;
+$begun = time;
 push_task($redis, sprintf '{"handler":"long","id":"cut","deadline":%d}',
 	(time + 1) * 1000);
 ok(wait_until(sub { dead_letters($redis) == 2 }, 15), 'a deadline in the run');
