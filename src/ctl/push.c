@@ -183,7 +183,8 @@ static int push_wait(struct push *p)
 		rc = ask_command(p->ask, push_on_outcome, &o, 2, argv, NULL);
 	} while (rc == EXIT_OK &&
 		 (o.state[0] == '\0' ||
-			 strcmp(o.state, task_state_names[TASK_PENDING]) == 0));
+			 strcmp(o.state, task_state_names[TASK_PENDING]) == 0 ||
+			 strcmp(o.state, task_state_names[TASK_RUNNING]) == 0));
 	if (rc == EXIT_OK)
 		rc = push_tell_outcome(p, &o);
 	free(o.result);

@@ -132,6 +132,7 @@ struct consumer {
 	int64_t arrived_at_us;    /* the entries that are taken now */
 	int64_t wall_ahead_us;    /* of clock_now, as they arrived */
 	int64_t heartbeat_us;     /* the last one sent */
+	const char *victim;       /* whose tasks are being taken over; NULL */
 	struct loop_timer *lease; /* renewals, while there are flights */
 	struct loop_timer *sweep; /* takeover and marks */
 	struct loop_timer *room;  /* a handler's rate limit */

@@ -189,6 +189,22 @@ static int64_t flight_timeout(const struct flight *f)
 	return us;
 }
 
+/* Somebody waits for this one: how far it is stands beside the queue. */
+static void flight_on_progress(int percent, const char *text, void *arg)
+{
+	struct flight *f = arg;
+	struct consumer *c = f->topic->consumer;
+	char *key = keys_other(c->conf->redis_prefix, "task:", f->task->id);
+
+	(void)redis_printf(c->commands, NULL, NULL,
+		"HSET %s state %s progress %d progress_text %s", key,
+		task_state_names[TASK_RUNNING], percent,
+		text != NULL ? text : "");
+	(void)redis_printf(
+		c->commands, NULL, NULL, "EXPIRE %s %d", key, KEYS_KEEP_S);
+	free(key);
+}
+
 static void flight_start(struct flight *f)
 {
 	struct consumer *c = f->topic->consumer;
@@ -199,7 +215,7 @@ static void flight_start(struct flight *f)
 	flight_count_start(f);
 	f->task->epoch++;
 	run = handler_run(c->handlers, f->handler, f->task, flight_timeout(f),
-		flight_on_done, NULL, f);
+		flight_on_done, f->task->reply ? flight_on_progress : NULL, f);
 	/* NULL: it has answered already, and f may be gone. */
 	if (run != NULL)
 		f->run = run;
@@ -282,13 +298,42 @@ static void flight_ask_unique(struct flight *f)
 	free(key);
 }
 
+/* How the process ended whose task this was: the board says it for the place
+ * of a worker of this node. */
+static const char *flight_last_death(
+	const struct consumer *c, char *ret_text, size_t size)
+{
+	const struct board *b = worker_child(c->worker)->board;
+	const char *slash = c->victim != NULL ? strchr(c->victim, '/') : NULL;
+	int i, limit = (int)atomic_load(&b->map->header.slot_limit);
+	struct board_slot slot;
+	struct board_pool pool;
+	char place[CONSUMER_NAME_MAX];
+
+	snprintf(ret_text, size, "for a reason unknown here");
+	for (i = 0; slash != NULL && i < limit; i++) {
+		if (!board_read_slot(b, i, &slot) ||
+			slot.state == BOARD_EMPTY || slot.pool < 0 ||
+			slot.last_exit[0] == '\0' ||
+			!board_read_pool(b, slot.pool, &pool))
+			continue;
+		snprintf(
+			place, sizeof(place), "/%s.%d/", pool.name, slot.index);
+		if (strncmp(slash, place, strlen(place)) != 0)
+			continue;
+		snprintf(ret_text, size, "of %.90s", slot.last_exit);
+		break;
+	}
+	return ret_text;
+}
+
 /* What forbids to run it at all; the flight is finished then. */
 static bool flight_is_refused(struct flight *f, int64_t deliveries)
 {
 	struct consumer *c = f->topic->consumer;
 	int64_t limit = c->options->crashes_max;
 	struct task *t = f->task;
-	char why[128];
+	char why[256], how[128];
 
 	if (f->handler == NULL) {
 		snprintf(why, sizeof(why), "no handler is called '%.60s'",
@@ -299,8 +344,10 @@ static bool flight_is_refused(struct flight *f, int64_t deliveries)
 	} else if (t->deadline_ms > 0 && t->deadline_ms < consumer_now_ms(c)) {
 		finish_end(f, END_DEAD, "its deadline has passed");
 	} else if (deliveries > 0 && t->crashes + deliveries > limit) {
-		snprintf(why, sizeof(why), "its worker died %lld times: poison",
-			(long long)(t->crashes + deliveries));
+		snprintf(why, sizeof(why),
+			"its worker died %lld times, the last %s: poison",
+			(long long)(t->crashes + deliveries),
+			flight_last_death(c, how, sizeof(how)));
 		finish_end(f, END_DEAD, why);
 	} else {
 		return false;

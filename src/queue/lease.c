@@ -190,6 +190,7 @@ static void lease_on_taken_over(const struct redis_reply *reply, void *arg)
 		log_info("topic %s: took over %zu tasks of %s, which is gone",
 			t->name, n / 3, o->name);
 	flight_on_arrival(t->consumer);
+	t->consumer->victim = o->name;
 	for (i = 0; i + 2 < n; i += 3) {
 		const char *text = redis_text(redis_at(reply, i + 2), &len);
 
@@ -197,6 +198,7 @@ static void lease_on_taken_over(const struct redis_reply *reply, void *arg)
 			len > 0 ? text : NULL, len,
 			redis_int(redis_at(reply, i + 1), 1));
 	}
+	t->consumer->victim = NULL;
 	if (n / 3 == o->asked)
 		lease_take_over(t, o->name);
 	free(o);

@@ -27,6 +27,7 @@ redis: { url: "$url", prefix: "t:" }
 handlers:
   note: { kind: exec, command: [sh, -c, 'cat >> \@DIR\@/notes; echo >> \@DIR\@/notes; echo \$REEVE_TASK_ID'] }
   fail: { kind: exec, command: [sh, -c, 'echo \$REEVE_ATTEMPT >> \@DIR\@/tries; echo no luck >&2; exit 3'], retry: { max: 2, base: 100ms, cap: 300ms } }
+  half: { kind: exec, command: [sh, -c, 'echo "50 half way" >&3; sleep 0.2; echo whole'] }
   fatal: { kind: exec, command: [/nonexistent/program] }
   slow: { kind: exec, command: [sh, -c, 'echo begun >> \@DIR\@/slow; exec sleep 60'], timeout: 30s, kill_after: 1s, retry: { max: 0 } }
   late: { kind: exec, command: [sh, -c, 'trap "" TERM; while :; do sleep 0.1; done'], timeout: 300ms, kill_after: 200ms, retry: { max: 0 } }
@@ -72,6 +73,11 @@ subtest 'a task by one XADD is carried out' => sub {
 	my ($rc, $out) = $r->ctl('queue', 'push', 'high', 'note', '{}', '--wait');
 	is($rc, 0, 'reevectl pushes one and waits');
 	like($out, qr/^[0-9a-f-]{36} SUCCESS/, 'for its end');
+	($rc, $out) = $r->ctl('queue', 'push', 'high', 'half', '{}', '--wait');
+	my ($id) = $out =~ /^(\S+) SUCCESS/;
+	my $record = $redis->hash('HGETALL', "t:task:$id");
+	is("$record->{progress} $record->{progress_text}", '50 half way',
+		'its progress is told to who waits');
 	$r->finish;
 };
 
