@@ -42,12 +42,15 @@ bool lease_is_young(const struct flight *f, int64_t now_us)
 	return now_us - f->renewed_at_us < o->renew_us;
 }
 
+/* Others take over what is idle for a lease, or of a node that was silent for
+ * node_timeout: whichever comes first must find the handlers gone. */
 bool lease_is_over(const struct flight *f, int64_t now_us)
 {
-	int64_t lease = f->topic->consumer->options->lease_us;
+	const struct queue_options *o = f->topic->consumer->options;
+	int64_t us = o->lease_us < o->node_timeout_us ? o->lease_us
+						      : o->node_timeout_us;
 
-	return now_us - f->renewed_at_us >
-	       lease - lease * LEASE_MARGIN_PCT / 100;
+	return now_us - f->renewed_at_us > us - us * LEASE_MARGIN_PCT / 100;
 }
 
 static char *lease_heartbeat_key(const struct consumer *c, const char *node)

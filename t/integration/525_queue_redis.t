@@ -71,7 +71,8 @@ subtest 'a server that loads its data' => sub {
 	$redis->kill9;
 	$redis->start;
 	like(logs($r), qr/loading/i, 'it is told');
-	ok(wait_until(sub { is_idle($redis) }, 15), 'and they go on after it');
+	ok(wait_until(sub { is_idle($redis) }, 40), 'and they go on after it')
+		or diag(logs($r));
 	is("@{[$r->pids('queue.high')]}", "@pids", 'by the workers of the start');
 	$r->finish;
 };
