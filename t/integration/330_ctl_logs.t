@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use JSON::PP qw(decode_json);
 use Test::More;
+use Time::HiRes qw(time);
 use Reeve qw(program slurp spew wait_until);
 
 my $r = Reeve->new(name => 'ctl-logs');
@@ -56,9 +57,12 @@ subtest 'the last lines of a pool are printed' => sub {
 };
 
 subtest 'the logs of all pools are merged by time' => sub {
-	say_line('b', 'm1');
-	say_line('a', 'm2');
-	say_line('b', 'm3');
+	# Times in the logs have milliseconds: one to each line.
+	for (['b', 'm1'], ['a', 'm2'], ['b', 'm3']) {
+		my $now = time;
+		wait_until { time > $now + 0.003 } 5;
+		say_line(@$_);
+	}
 	my ($exit, $out) = $r->ctl('logs', '-n', '50');
 	is_deeply([$out =~ /says (m\d)$/mg], [qw(m1 m2 m3)],
 		'lines of two pools come in their order');
