@@ -27,3 +27,6 @@ include t/bench/room.mk
 include t/fuzz/room.mk
 
 EXTRA_DIST += t/run t/integration t/style t/lib t/fuzz t/bench
+
+# What prove remembers of a run that failed.
+CLEANFILES += .prove
