@@ -27,7 +27,7 @@ struct push {
 	const char *topic;
 	const struct ctl *ctl;
 	const char *params;
-	char *stream, *delayed, *unique; /* keys; "": not a unique one */
+	char *stream, *delayed, *unique; /* keys; NULL: not a unique one */
 	int64_t delay_ms;
 	long sent, done, failed;
 	char error[256];
@@ -62,13 +62,17 @@ static int push_send(struct push *p, const struct task *t, const char *text)
 	struct redis *r = ask_redis(p->ask);
 	const char *xadd[5] = { "XADD", p->stream, "*", "task", text };
 	char delay[24];
-	const char *argv[6] = { p->stream, p->delayed, p->unique, text, delay,
-		t->id };
+	const char *argv[6] = { p->stream, p->delayed, p->unique };
+	int keys = p->unique != NULL ? 3 : 2;
 
 	if (p->delay_ms == 0 && t->unique == NULL)
 		return redis_command(r, push_on_reply, p, 5, xadd, NULL);
 	snprintf(delay, sizeof(delay), "%" PRId64, p->delay_ms);
-	return redis_script(r, push_on_reply, p, &keys_push, 3, 6, argv, NULL);
+	argv[keys] = text;
+	argv[keys + 1] = delay;
+	argv[keys + 2] = t->id;
+	return redis_script(
+		r, push_on_reply, p, &keys_push, keys, keys + 3, argv, NULL);
 }
 
 static int push_one(struct push *p)
@@ -98,7 +102,7 @@ static void push_make_keys(struct push *p)
 
 	p->stream = keys_topic(prefix, p->topic, "");
 	p->delayed = keys_topic(prefix, p->topic, ":delayed");
-	p->unique = p->ctl->unique == NULL ? xstrdup("")
+	p->unique = p->ctl->unique == NULL ? NULL
 					   : xasprintf("%s:unique:%s",
 						     p->stream, p->ctl->unique);
 }

@@ -53,7 +53,7 @@ struct redis_script keys_lengths = {
 
 struct redis_script keys_push = {
 	.name = "push",
-	.text = "if KEYS[3] ~= '' then\n"
+	.text = "if #KEYS == 3 then\n"
 		"  local held = redis.call('GET', KEYS[3])\n"
 		"  if held then return {held} end\n"
 		"  redis.call('SET', KEYS[3], ARGV[3])\n"

@@ -39,9 +39,10 @@ const char *keys_alias(const char *topic);
  */
 extern struct redis_script keys_lengths;
 /*
- * Enqueue.  KEYS: stream, delayed, unique key or "".  ARGV: envelope, due in
- * ms from now (0: at once), task id.  Returns the id of the entry, "delayed",
- * or an array with the id of the task that holds the unique key.
+ * Enqueue.  KEYS: stream, delayed, and the unique key if the task has one.
+ * ARGV: envelope, due in ms from now (0: at once), task id.  Returns the id of
+ * the entry, "delayed", or an array with the id of the task that holds the
+ * unique key.
  */
 extern struct redis_script keys_push;
 

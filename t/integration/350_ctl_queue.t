@@ -151,6 +151,18 @@ subtest 'delays and unique keys' => sub {
 		'--unique', 'k');
 	is($exit, 1, 'a second one is refused');
 	like($err, qr/\Q$id\E holds the key "k"/, 'and who holds it is told');
+
+	# An empty key lies in another slot than the topic's.
+	$redis->cmd('CONFIG', 'SET', 'slowlog-log-slower-than', 0);
+	$redis->cmd('SLOWLOG', 'RESET');
+	json('queue', 'push', 'high', 'note', '{}', '--delay', '1h');
+	my @scripts = grep { $_->[0] =~ /^EVAL/ } map { $_->[3] }
+		@{ $redis->cmd('SLOWLOG', 'GET', -1) };
+	$redis->cmd('CONFIG', 'SET', 'slowlog-log-slower-than', 10000);
+	my ($keys) = map { $_->[2] } @scripts;
+	is_deeply([@{ $scripts[0] }[3 .. 2 + $keys]],
+		[stream('high'), stream('high') . ':delayed'],
+		'a script gets no key that is none');
 };
 
 subtest 'queue list, peek, pause and resume' => sub {
