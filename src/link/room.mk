@@ -12,6 +12,7 @@ src_link_liblink_a_SOURCES += src/link/http_lib.c
 src_link_liblink_a_SOURCES += src/link/http_lib.h
 src_link_liblink_a_SOURCES += src/link/http_out.c
 src_link_liblink_a_SOURCES += src/link/http_out.h
+src_link_liblink_a_SOURCES += src/link/pg.h
 src_link_liblink_a_SOURCES += src/link/redis.c
 src_link_liblink_a_SOURCES += src/link/redis.h
 src_link_liblink_a_SOURCES += src/link/redis_command.c
