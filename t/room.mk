@@ -30,3 +30,6 @@ EXTRA_DIST += t/run t/integration t/style t/lib t/fuzz t/bench
 
 # What prove remembers of a run that failed.
 CLEANFILES += .prove
+# The cluster that t/lib/PgServer.pm copies.
+clean-local:
+	rm -rf .pg-cluster-*
