@@ -4,11 +4,11 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "conf/conf.h"
 #include "conf/counts.h"
 #include "conf/draft.h"
 #include "conf/node.h"
-#include "conf/number.h"
 #include "conf/reader.h"
 #include "conf/topics.h"
 

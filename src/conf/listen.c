@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "conf/draft.h"
 #include "conf/listen.h"
-#include "conf/number.h"
 
 static int listen_unix(struct draft *d, const struct node *at, const char *path,
 	struct conf_listen *ret_listen)

@@ -6,9 +6,9 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/number.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
-#include "conf/number.h"
 #include "conf/opt.h"
 #include "conf/topics.h"
 

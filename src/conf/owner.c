@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/number.h"
 #include "conf/draft.h"
-#include "conf/number.h"
 #include "conf/owner.h"
 
 /* The largest record a name service may answer with. */

@@ -4,9 +4,9 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "conf/expand.h"
 #include "conf/node.h"
-#include "conf/number.h"
 #include "conf/section.h"
 #include "conf/topics.h"
 #include "conf/value.h"

@@ -7,12 +7,12 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/number.h"
 #include "conf/cpus.h"
 #include "conf/expand.h"
 #include "conf/listen.h"
 #include "conf/near.h"
 #include "conf/node.h"
-#include "conf/number.h"
 #include "conf/reader.h"
 #include "conf/topics.h"
 #include "conf/value.h"

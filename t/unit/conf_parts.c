@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "base/number.h"
 #include "conf/cpus.h"
 #include "conf/near.h"
-#include "conf/number.h"
 #include "conf_help.h"
 #include "tap.h"
 

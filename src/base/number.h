@@ -2,8 +2,8 @@
 /*
  * number - numbers, durations, sizes and modes as text and back.
  */
-#ifndef CONF_NUMBER_H
-#define CONF_NUMBER_H
+#ifndef BASE_NUMBER_H
+#define BASE_NUMBER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
-#include "conf/number.h"
+#include "base/number.h"
 
 struct number_unit {
 	const char *name;
