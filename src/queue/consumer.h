@@ -76,6 +76,10 @@ struct flight {
 	char *reason;
 	int64_t pause_ms;
 	const struct handler_result *result; /* only while it is told */
+	/* Of a task with `reply`: what is told once the above is stored. */
+	const char *answer_state;
+	char *answer; /* NULL: the reason */
+	size_t answer_len;
 };
 
 TAILQ_HEAD(flights, flight);

@@ -12,6 +12,7 @@
 #include "queue/flight.h"
 #include "queue/lease.h"
 #include "queue/mark.h"
+#include "queue/record.h"
 #include "queue/scripts.h"
 #include "queue/topic.h"
 
@@ -70,58 +71,6 @@ static void finish_queue(struct flight *f)
 	consumer_poke(t->consumer);
 }
 
-static const char *finish_state(
-	const struct flight *f, const struct handler_result *r)
-{
-	if (f->end == END_SUCCESS)
-		return task_state_names[TASK_SUCCESS];
-	if (f->end == END_CANCELLED)
-		return task_state_names[TASK_CANCELLED];
-	if (f->end == END_RETRY)
-		return task_state_names[TASK_PENDING];
-	return task_state_names[r != NULL && r->outcome == HANDLER_TIMEOUT
-					? TASK_TIMEOUT
-					: TASK_FAILED];
-}
-
-/* Somebody waits for it: the outcome is kept beside the queue.  In a slot of
- * its own, so no part of the scripts. */
-static void finish_record(struct flight *f, const struct handler_result *r)
-{
-	struct consumer *c = f->topic->consumer;
-	struct args a = ARGS_INIT;
-	char *key;
-
-	if (f->task == NULL || !f->task->reply)
-		return;
-	key = keys_other(c->conf->redis_prefix, "task:", f->task->id);
-	args_add(&a, "HSET");
-	args_add(&a, key);
-	args_add(&a, "state");
-	args_add(&a, finish_state(f, r));
-	args_add(&a, "handler");
-	args_add(&a, f->task->handler);
-	args_add(&a, "topic");
-	args_add(&a, f->topic->name);
-	args_add(&a, "worker");
-	args_add(&a, c->name);
-	args_add(&a, "attempts");
-	args_add_number(&a, f->task->attempt + (f->end == END_SUCCESS));
-	args_add(&a, "at");
-	args_add_number(&a, consumer_now_ms(c));
-	args_add(&a, f->end == END_SUCCESS ? "result" : "error");
-	if (r != NULL && r->text != NULL)
-		args_add_bytes(&a, r->text, r->text_len);
-	else
-		args_add(&a, f->reason != NULL ? f->reason : "");
-	(void)redis_command(
-		c->commands, NULL, NULL, (int)a.count, a.items, a.lens);
-	(void)redis_printf(
-		c->commands, NULL, NULL, "EXPIRE %s %d", key, KEYS_KEEP_S);
-	args_done(&a);
-	free(key);
-}
-
 void finish_end(struct flight *f, enum flight_end end, const char *reason)
 {
 	f->end = end;
@@ -134,7 +83,7 @@ void finish_end(struct flight *f, enum flight_end end, const char *reason)
 	if (f->payload == NULL && f->task != NULL &&
 		(end == END_DEAD || end == END_RETRY))
 		f->payload = task_print(f->task, &f->payload_len);
-	finish_record(f, f->result);
+	record_keep(f);
 	finish_queue(f);
 }
 
@@ -213,15 +162,29 @@ static struct finish_batch *finish_take(
 	return b;
 }
 
+void finish_unstored(struct flight *f)
+{
+	flight_set_state(f, FLIGHT_UNSTORED);
+	if (!loop_timer_is_set(f->topic->mend))
+		loop_timer_start(f->topic->mend, FINISH_AGAIN_US);
+}
+
 /* Whether it was stored is not known, or it was not: again, later. */
 static void finish_batch_unstored(struct finish_batch *b)
 {
 	size_t i;
 
 	for (i = 0; i < b->count; i++)
-		flight_set_state(b->flights[i], FLIGHT_UNSTORED);
-	if (b->count > 0 && !loop_timer_is_set(b->topic->mend))
-		loop_timer_start(b->topic->mend, FINISH_AGAIN_US);
+		finish_unstored(b->flights[i]);
+}
+
+/* The queue is done with it; who waits for it is told. */
+static void finish_settle(struct flight *f, enum record_trust trust)
+{
+	if (f->task != NULL && f->task->reply)
+		record_outcome(f, trust);
+	else
+		flight_land(f);
 }
 
 static void finish_on_landed(const struct redis_reply *reply, void *arg)
@@ -234,7 +197,7 @@ static void finish_on_landed(const struct redis_reply *reply, void *arg)
 		finish_batch_unstored(b);
 	else
 		for (i = 0; i < b->count; i++)
-			flight_land(b->flights[i]);
+			finish_settle(b->flights[i], RECORD_SURE);
 	free(b);
 	consumer_poke(c);
 }
@@ -271,14 +234,20 @@ static void finish_send_landing(struct topic *t, struct redis *r)
 	args_done(&a);
 }
 
-static bool finish_is_lost(const struct redis_reply *reply, const char *id)
-{
-	size_t i, n = redis_count(reply);
+/* What the script says of an entry that it left alone. */
+enum finish_verdict { FINISH_STORED, FINISH_GONE, FINISH_TAKEN };
 
-	for (i = 0; i < n; i++)
-		if (strcmp(redis_text(redis_at(reply, i), NULL), id) == 0)
-			return true;
-	return false;
+static enum finish_verdict finish_verdict(
+	const struct redis_reply *lost, const char *id)
+{
+	size_t i, n = redis_count(lost);
+
+	for (i = 0; i + 1 < n; i += 2)
+		if (strcmp(redis_text(redis_at(lost, i), NULL), id) == 0)
+			return redis_int(redis_at(lost, i + 1), 1) == 1
+				       ? FINISH_TAKEN
+				       : FINISH_GONE;
+	return FINISH_STORED;
 }
 
 static void finish_note_due(struct topic *t, int64_t pause_ms)
@@ -291,19 +260,21 @@ static void finish_note_due(struct topic *t, int64_t pause_ms)
 
 static void finish_stored(struct flight *f, const struct redis_reply *lost)
 {
-	struct topic *t = f->topic;
+	enum finish_verdict v = finish_verdict(lost, f->id);
 
-	if (finish_is_lost(lost, f->id)) {
-		/* Sent twice: the first time has stored it. */
-		if (f->is_resent)
-			flight_land(f);
-		else
-			flight_fence(f);
+	/* Sent twice and gone: the first time has stored it, as far as can be
+	 * known. */
+	if (v == FINISH_GONE && f->is_resent) {
+		finish_settle(f, RECORD_IN_DOUBT);
+		return;
+	}
+	if (v != FINISH_STORED) {
+		flight_fence(f);
 		return;
 	}
 	if (f->end == END_RETRY)
-		finish_note_due(t, f->pause_ms);
-	flight_land(f);
+		finish_note_due(f->topic, f->pause_ms);
+	finish_settle(f, RECORD_SURE);
 }
 
 static void finish_on_ended(const struct redis_reply *reply, void *arg)

@@ -24,6 +24,8 @@ char *finish_unique_key(const struct flight *f);
 
 /* Send what has ended, on this connection. */
 void finish_flush(struct topic *t, struct redis *r);
+/* It could not be stored: sent again when that may work. */
+void finish_unstored(struct flight *f);
 /* The topic is up again: send what could not be stored. */
 void finish_resend(struct topic *t);
 

@@ -10,6 +10,7 @@
 #include "queue/flight.h"
 #include "queue/lease.h"
 #include "queue/mark.h"
+#include "queue/record.h"
 #include "queue/scripts.h"
 #include "queue/topic.h"
 
@@ -129,6 +130,7 @@ static void flight_leave(struct flight *f, bool failed)
 	worker_task_end(c->worker, failed, spent_us);
 	task_free(f->task);
 	free(f->payload);
+	free(f->answer);
 	free(f->reason);
 	free(f);
 }
@@ -189,20 +191,9 @@ static int64_t flight_timeout(const struct flight *f)
 	return us;
 }
 
-/* Somebody waits for this one: how far it is stands beside the queue. */
 static void flight_on_progress(int percent, const char *text, void *arg)
 {
-	struct flight *f = arg;
-	struct consumer *c = f->topic->consumer;
-	char *key = keys_other(c->conf->redis_prefix, "task:", f->task->id);
-
-	(void)redis_printf(c->commands, NULL, NULL,
-		"HSET %s state %s progress %d progress_text %s", key,
-		task_state_names[TASK_RUNNING], percent,
-		text != NULL ? text : "");
-	(void)redis_printf(
-		c->commands, NULL, NULL, "EXPIRE %s %d", key, KEYS_KEEP_S);
-	free(key);
+	record_progress(arg, percent, text);
 }
 
 static void flight_start(struct flight *f)

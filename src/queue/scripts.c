@@ -13,6 +13,8 @@ struct redis_script script_finish = {
 		" 1, me)\n"
 		"  if #own == 0 then\n"
 		"    lost[#lost + 1] = id\n"
+		"    lost[#lost + 1] = #redis.call('XPENDING', KEYS[1], group,"
+		" id, id, 1)\n"
 		"  else\n"
 		"    if how == 'retry' then\n"
 		"      redis.call('ZADD', KEYS[2], now + ARGV[i + 3], env)\n"
@@ -105,6 +107,19 @@ struct redis_script script_unique = {
 		"  return 1\n"
 		"end\n"
 		"return now == ARGV[1] and 1 or 0\n",
+};
+
+struct redis_script script_record = {
+	.name = "record",
+	.text = "local had = redis.call('HGET', KEYS[1], 'epoch')\n"
+		"if ARGV[2] == '1' and (tonumber(had or 0) or 0) >"
+		" tonumber(ARGV[1]) then\n"
+		"  return 0\n"
+		"end\n"
+		"redis.call('HSET', KEYS[1], 'epoch', ARGV[1],"
+		" unpack(ARGV, 4))\n"
+		"redis.call('EXPIRE', KEYS[1], ARGV[3])\n"
+		"return 1\n",
 };
 
 struct redis_script script_head = {

@@ -14,7 +14,8 @@
  * then seven for each entry: its id, the end ("success", "retry", "dead",
  * "cancelled", "duplicate"), envelope, pause in ms, reason, unique key or "",
  * task id.  An entry that is not pending for this consumer any more is left
- * alone.  Returns the ids of those.
+ * alone.  Returns the ids of those, each followed by 1 when it is pending for
+ * another, or 0 when it is gone.
  */
 extern struct redis_script script_finish;
 /* Move what is due.  KEYS: stream, delayed.  ARGV: at most so many.  Returns
@@ -32,6 +33,12 @@ extern struct redis_script script_takeover;
 /* Hold a uniqueness key.  KEYS: it.  ARGV: task id.  Returns 1, or 0 when
  * another task holds it. */
 extern struct redis_script script_unique;
+/*
+ * Tell who waits for a task.  KEYS: its hash.  ARGV: epoch, "1" when it may be
+ * another's by now, seconds to keep it, then fields and values.  Returns 1, or
+ * 0 when in doubt a higher epoch stands there, and nothing is written.
+ */
+extern struct redis_script script_record;
 /* The time of the oldest entry not yet delivered, ms, or 0.  KEYS: stream.
  * ARGV: group. */
 extern struct redis_script script_head;

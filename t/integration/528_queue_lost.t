@@ -1,0 +1,51 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: ISC
+# What a worker has lost, and what it never knew it had.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use QueueNode;
+use Reeve qw(send_signal wait_until);
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my ($redis_server) = grep { -x "$_/redis-server" } split /:/, $ENV{PATH};
+plan skip_all => 'redis-server is not installed' if !$redis_server;
+
+my $STREAM = 't:queue:{high}';
+
+# Who has which entry.
+sub owners
+{
+	my ($redis) = @_;
+	return map { $_->[0] => $_->[1] }
+		@{$redis->cmd('XPENDING', $STREAM, 'reeve', '-', '+', 100)};
+}
+
+subtest 'the outcome of a task that is lost is never told' => sub {
+	my ($r, $redis) = node('lost', 'topics: { high: 1 }');
+	$r->start or return;
+	push_task($redis, '{"handler":"nap","id":"kept","reply":true}');
+	ok(wait_until(sub { is_idle($redis) }, 10), 'one is done');
+	wait_until { @{$redis->cmd('HGETALL', 't:task:kept')} } 5;
+	my $record = $redis->hash('HGETALL', 't:task:kept');
+	is($record->{state}, 'SUCCESS', 'its outcome is told');
+	is($record->{epoch}, 1, 'with its epoch');
+	cmp_ok($redis->cmd('TTL', 't:task:kept'), '>', 80000, 'for a day');
+
+	push_task($redis, '{"handler":"nap","id":"lost","reply":true,"unique":"k"}');
+	ok(wait_until(sub { grep { /^lost/ } runs($r) }, 10), 'another runs');
+	my %owners = owners($redis);
+	my ($entry) = keys %owners;
+	$redis->cmd('XCLAIM', $STREAM, 'reeve', 'somebody', 0, $entry);
+	ok(wait_until(sub { $r->pool_log('queue.high') =~ /lost .*lease is lost/ },
+		10), 'it is taken by somebody: what its worker says is dropped');
+	is_deeply($redis->cmd('HGETALL', 't:task:lost'), [], 'and not told');
+	is_deeply({ owners($redis) }, { $entry => 'somebody' },
+		'it stays with whom it is');
+	$r->finish;
+};
+
+done_testing();
