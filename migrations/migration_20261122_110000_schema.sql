@@ -56,8 +56,10 @@ CREATE TABLE reeve.task_definitions (
 	description text NOT NULL DEFAULT '',
 	schedule_type text NOT NULL
 		CHECK (schedule_type IN ('CRON', 'FIXED_RATE', 'FIXED_DELAY', 'ONCE')),
-	cron_expression varchar(100), -- the first of rule->'cron', for readers
-	rule jsonb NOT NULL, -- {"cron":[…],"dialect","every_ms","delay_ms","at"}
+	-- {"cron" | "every" | "delay" | "at", "dialect", "start", "end", "timeZone"}:
+	-- what counts; the four below repeat it for readers.
+	rule jsonb NOT NULL,
+	cron_expression varchar(100), -- the first
 	time_zone text NOT NULL DEFAULT 'UTC',
 	start_at timestamptz,
 	end_at timestamptz,
@@ -491,7 +493,7 @@ SELECT id, task_name AS name,
 	CASE schedule_type
 		WHEN 'ONCE' THEN json_build_object('runtime', rule->>'at')
 		ELSE json_strip_nulls(json_build_object('start', start_at, 'end', end_at,
-			'crontabs', rule->'cron', 'every_ms', rule->'every_ms', 'delay_ms', rule->'delay_ms'))
+			'crontabs', rule->'cron', 'every', rule->'every', 'delay', rule->'delay'))
 	END AS rule,
 	(status = 'ENABLED')::int AS enable,
 	json_build_object('handler', task_handler, 'params', task_params::json)::text AS task,
