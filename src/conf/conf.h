@@ -44,6 +44,7 @@ struct conf_kind {
 	bool is_internal;          /* not to be named in a file */
 	bool uses_handlers;        /* runs tasks: it needs redis.url, and is
 				      rolled when a handler changes */
+	bool uses_database;        /* it needs database.url */
 	/* What the rows alone do not say of pool->own; may be NULL.  -1 with
 	 * err, and ret_setting the kind's row to blame. */
 	int (*check)(const struct conf_pool *pool, const char **ret_setting,
@@ -179,6 +180,10 @@ struct conf {
 	const char *redis_prefix;
 	const char *redis_sentinel_master;        /* NULL: no Sentinel */
 	struct conf_strings redis_sentinel_nodes; /* "host:port" */
+	const char *database_url;     /* NULL: there is no PostgreSQL; holds a
+				     secret */
+	int64_t database_connections; /* of one worker */
+	int64_t database_connect_timeout_us, database_statement_timeout_us;
 
 	struct conf_handler *handlers; /* in file order */
 	size_t handler_count;

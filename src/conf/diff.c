@@ -94,13 +94,15 @@ static void diff_handlers(
 			diff_note_handler(f, a->handlers[i].name);
 }
 
-static void diff_redis(
-	struct diff *f, const struct conf *a, const struct conf *b)
+/* The settings of an outside service: its rows begin with `group`. */
+static void diff_service(struct diff *f, const char *group,
+	const struct conf *a, const struct conf *b)
 {
 	const struct opt *o;
 
 	for (o = conf_global_options; o->name != NULL; o++)
-		if (strncmp(o->name, "redis.", 6) == 0 && !opt_equal(o, a, b))
+		if (strncmp(o->name, group, strlen(group)) == 0 &&
+			!opt_equal(o, a, b))
 			diff_note(f, OPT_ROLL, o->name);
 }
 
@@ -132,8 +134,12 @@ enum conf_change conf_pool_diff(const struct conf_pool *a,
 		diff_note(&f, OPT_ROLL, "group");
 	if (!diff_is_same_autoscale(&a->autoscale, &b->autoscale))
 		diff_note(&f, OPT_HOT, "topics");
-	if (a->kind->uses_handlers && a->conf != b->conf) {
-		diff_redis(&f, a->conf, b->conf);
+	if (a->conf == b->conf)
+		return f.change;
+	if (a->kind->uses_handlers || a->kind->uses_database)
+		diff_service(&f, "database.", a->conf, b->conf);
+	if (a->kind->uses_handlers) {
+		diff_service(&f, "redis.", a->conf, b->conf);
 		diff_handlers(&f, a->conf, b->conf);
 	}
 	return f.change;

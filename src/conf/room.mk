@@ -52,7 +52,7 @@ src_conf_libconf_a_SOURCES += src/conf/verify.c
 src_conf_libconf_a_SOURCES += src/conf/verify.h
 
 check_PROGRAMS += t/unit/conf.t t/unit/conf_errors.t t/unit/conf_hostile.t \
-	t/unit/conf_parts.t t/unit/conf_queue.t
+	t/unit/conf_parts.t t/unit/conf_queue.t t/unit/conf_database.t
 CONF_HELP = t/unit/conf_help.c t/unit/conf_help.h t/tap.c t/tap.h
 t_unit_conf_t_SOURCES = t/unit/conf.c $(CONF_HELP)
 t_unit_conf_t_LDADD = $(UNIT_LDADD)
@@ -64,3 +64,5 @@ t_unit_conf_parts_t_SOURCES = t/unit/conf_parts.c $(CONF_HELP)
 t_unit_conf_parts_t_LDADD = $(UNIT_LDADD)
 t_unit_conf_queue_t_SOURCES = t/unit/conf_queue.c $(CONF_HELP)
 t_unit_conf_queue_t_LDADD = $(UNIT_LDADD)
+t_unit_conf_database_t_SOURCES = t/unit/conf_database.c $(CONF_HELP)
+t_unit_conf_database_t_LDADD = $(UNIT_LDADD)

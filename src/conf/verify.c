@@ -354,6 +354,11 @@ static void verify_pool(
 			"pool %s needs Redis: set redis: { url: "
 			"\"redis://127.0.0.1:6379/0\" }",
 			q->split != NULL ? q->split->name : q->name);
+	if (q->kind->uses_database && c->database_url == NULL && !d->is_broken)
+		draft_error(d, p->key,
+			"pool %s needs PostgreSQL: set database: { url: "
+			"\"postgresql:///reeve\" }",
+			q->split != NULL ? q->split->name : q->name);
 }
 
 void verify_kind(struct draft *d, const struct draft_pool *p)
@@ -418,6 +423,26 @@ static void verify_redis(struct draft *d, const struct conf *c)
 	verify_sentinel(d, c);
 }
 
+/* A URL of libpq, or its other form: "host=/run/postgresql dbname=reeve". */
+static bool verify_is_database(const char *url)
+{
+	size_t len = strspn(url, "abcdefghijklmnopqrstuvwxyz_");
+
+	if (strncmp(url, "postgresql://", 13) == 0 ||
+		strncmp(url, "postgres://", 11) == 0)
+		return strpbrk(url, " \t\r\n") == NULL;
+	return len > 0 && url[len + strspn(url + len, " ")] == '=';
+}
+
+static void verify_database(struct draft *d, const struct conf *c)
+{
+	if (c->database_url != NULL && !verify_is_database(c->database_url))
+		draft_error(d, draft_at(d, "database.url"),
+			"\"database.url\" must be "
+			"postgresql://[user[:password]@][host[:port],...]"
+			"[/name][?...] or \"host=... dbname=...\"");
+}
+
 /* Can a worker of the pool start what runs as the handler's user? */
 static bool verify_may_run(
 	const struct conf_pool *p, const struct conf_handler *h)
@@ -459,6 +484,7 @@ void verify_all(struct draft *d, struct conf *c)
 
 	verify_global(d, c);
 	verify_redis(d, c);
+	verify_database(d, c);
 	for (i = 0; i < d->pool_count && !d->is_spent; i++)
 		verify_pool(d, c, &d->pools[i]);
 	verify_handler_users(d, c);

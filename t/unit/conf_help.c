@@ -44,8 +44,14 @@ const struct conf_kind help_kind_internal = {
 	.is_internal = true,
 };
 
+const struct conf_kind help_kind_keeps = {
+	.name = "keeps",
+	.uses_database = true,
+};
+
 const struct conf_kind *const help_kinds[] = { &conf_kind_program,
-	&help_kind_role, &help_kind_internal, &conf_kind_queue, NULL };
+	&help_kind_role, &help_kind_internal, &help_kind_keeps,
+	&conf_kind_queue, NULL };
 
 static char help_dir[64];
 static struct buf help_report;

@@ -17,6 +17,8 @@ struct help_role {
 };
 
 extern const struct conf_kind help_kind_role, help_kind_internal;
+/* One that needs the database. */
+extern const struct conf_kind help_kind_keeps;
 extern const struct conf_kind *const help_kinds[];
 
 /* The path of a file in the directory, which is made at first use and gone
