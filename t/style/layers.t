@@ -21,15 +21,19 @@ my %below = (
 	board => [qw(base loop conf)],
 	link => [qw(base loop conf)],
 	task => [qw(base loop conf board link)],
+	when => [qw(base)],
+	store => [qw(base loop conf board link task when)],
 	worker => [qw(base loop conf board)],
 	api => [qw(base loop conf board worker)],
 	govern => [qw(base loop conf board link task worker)],
-	queue => [qw(base loop conf board link task worker)],
+	queue => [qw(base loop conf board link task store worker)],
+	cron => [qw(base loop conf board link task store when worker)],
+	deploy => [qw(base loop conf board link task store when worker)],
 	logger => [qw(base loop conf board worker)],
 	master => [qw(base loop conf board)],
-	ctl => [qw(base loop conf board link task queue)],
-	'' => [qw(base loop conf board link task worker api govern logger
-		queue master ctl)],
+	ctl => [qw(base loop conf board link task store when queue)],
+	'' => [qw(base loop conf board link task store when worker api govern
+		logger queue cron deploy master ctl)],
 );
 
 # A header of a library, and the rooms that may name it.
@@ -40,6 +44,7 @@ my @libraries = (
 	[qr{^jansson}, 'task', 'ctl'],
 	[qr{^curl/}, 'link', 'ctl'],
 	[qr{^hiredis/}, 'link'],
+	[qr{^libpq-|^postgresql/}, 'link', 'ctl'],
 );
 
 sub room_of
