@@ -25,7 +25,7 @@
 #include "base/err.h"
 #include "board/series.h"
 
-#define BOARD_VERSION   3
+#define BOARD_VERSION   4
 #define BOARD_POOLS_MAX 256
 #define BOARD_SLOTS_MAX 4096 /* processes, both generations together */
 #define BOARD_CPU_WORDS 16   /* 1024 CPUs */
@@ -91,8 +91,9 @@ struct board_slot {
 	int64_t since_us;         /* clock_now of the last change of state */
 	uint64_t restarts;        /* deaths of this place that were no wish */
 	uint64_t cpus[BOARD_CPU_WORDS]; /* bit n: CPU n; all 0: not bound */
-	char why[128];       /* why it is not running, or is draining */
-	char last_exit[128]; /* "exit 1", "SIGSEGV (core dumped)", … */
+	char why[128];        /* why it is not running, or is draining */
+	char last_exit[128];  /* "exit 1", "SIGSEGV (core dumped)", … */
+	int64_t last_peak_kb; /* memory of that process; 0: not known */
 } __attribute__((aligned(64)));
 
 enum board_pool_state {

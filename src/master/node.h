@@ -81,6 +81,7 @@ struct slot {
 	uint64_t restarts;
 	char why[NODE_WHY_MAX];
 	char last_exit[NODE_WHY_MAX];
+	int64_t last_peak_kb;     /* memory of the process that ended so */
 	unsigned done_generation; /* settings it was DONE with; 0 */
 };
 

@@ -80,6 +80,7 @@ void proc_publish(struct proc *pr)
 		b->cpus[cpus[i] / 64] |= UINT64_C(1) << (cpus[i] % 64);
 	snprintf(b->why, sizeof(b->why), "%s", pr->why);
 	snprintf(b->last_exit, sizeof(b->last_exit), "%s", pr->slot->last_exit);
+	b->last_peak_kb = pr->slot->last_peak_kb;
 	board_write_end(&b->version);
 }
 
@@ -572,7 +573,7 @@ void proc_on_continue(struct proc *pr)
 	proc_set_age_timer(pr);
 }
 
-void proc_on_exit(struct proc *pr, int status)
+void proc_on_exit(struct proc *pr, int status, int64_t peak_kb)
 {
 	struct pool *p = pr->pool;
 	char text[NODE_WHY_MAX];
@@ -584,6 +585,7 @@ void proc_on_exit(struct proc *pr, int status)
 	board_retire_counters(&node.board, pr->board_slot, p->board_pool);
 	stream_close(pr);
 	order_on_exit(pr);
+	pr->slot->last_peak_kb = peak_kb;
 	pool_on_exit(pr, status, text);
 	if (p->role == NULL)
 		cgroup_kill(pr->token);

@@ -33,8 +33,9 @@ void proc_set_ready(struct proc *pr);
 /* Stopped or continued by a signal. */
 void proc_on_stop(struct proc *pr);
 void proc_on_continue(struct proc *pr);
-/* Reaped: frees pr. `status` is as waitpid(2) gives it. */
-void proc_on_exit(struct proc *pr, int status);
+/* Reaped: frees pr. `status` and its peak of memory are as wait4(2) gives
+ * them. */
+void proc_on_exit(struct proc *pr, int status, int64_t peak_kb);
 /* Write its record on the board. */
 void proc_publish(struct proc *pr);
 /* Watch its channel and streams: also for one adopted. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/log.h"
@@ -20,6 +21,7 @@ struct reap_left {
  * their own while the rest of the group is killed. */
 static bool reap_dead(struct reap_left *left)
 {
+	struct rusage used;
 	siginfo_t si;
 	struct proc *pr;
 	int status;
@@ -31,13 +33,13 @@ static bool reap_dead(struct reap_left *left)
 	pr = node_proc(si.si_pid);
 	if (pr != NULL || helper_is(si.si_pid))
 		(void)kill(-si.si_pid, SIGKILL);
-	if (waitpid(si.si_pid, &status, 0) != si.si_pid)
+	if (wait4(si.si_pid, &status, 0, &used) != si.si_pid)
 		return false;
 	/* A worker of ours has no children to leave behind. */
 	left->orphans |= pr == NULL || pr->pool->role == NULL;
 	left->groups |= pr == NULL;
 	if (pr != NULL)
-		proc_on_exit(pr, status);
+		proc_on_exit(pr, status, used.ru_maxrss);
 	else if (!helper_on_exit(si.si_pid, status))
 		log_debug("reaped %d, a stranger", (int)si.si_pid);
 	return true;

@@ -39,6 +39,7 @@ static void slot_publish(struct slot *s)
 	b->restarts = s->restarts;
 	snprintf(b->why, sizeof(b->why), "%s", s->why);
 	snprintf(b->last_exit, sizeof(b->last_exit), "%s", s->last_exit);
+	b->last_peak_kb = s->last_peak_kb;
 	board_write_end(&b->version);
 }
 

@@ -312,7 +312,8 @@ static const char *flight_last_death(
 			place, sizeof(place), "/%s.%d/", pool.name, slot.index);
 		if (strncmp(slash, place, strlen(place)) != 0)
 			continue;
-		snprintf(ret_text, size, "of %.90s", slot.last_exit);
+		snprintf(ret_text, size, "of %.90s, peak memory %.1f MiB",
+			slot.last_exit, (double)slot.last_peak_kb / 1024);
 		break;
 	}
 	return ret_text;
@@ -324,7 +325,8 @@ static bool flight_is_refused(struct flight *f, int64_t deliveries)
 	struct consumer *c = f->topic->consumer;
 	int64_t limit = c->options->crashes_max;
 	struct task *t = f->task;
-	char why[256], how[128];
+	int64_t deaths = t->crashes + deliveries;
+	char why[320], how[160];
 
 	if (f->handler == NULL) {
 		snprintf(why, sizeof(why), "no handler is called '%.60s'",
@@ -334,10 +336,11 @@ static bool flight_is_refused(struct flight *f, int64_t deliveries)
 		finish_end(f, END_CANCELLED, NULL);
 	} else if (t->deadline_ms > 0 && t->deadline_ms < consumer_now_ms(c)) {
 		finish_end(f, END_DEAD, "its deadline has passed");
-	} else if (deliveries > 0 && t->crashes + deliveries > limit) {
+	} else if (deliveries > 0 && deaths >= limit) {
 		snprintf(why, sizeof(why),
-			"its worker died %lld times, the last %s: poison",
-			(long long)(t->crashes + deliveries),
+			"the worker of task %s died %lld times, the last %s: "
+			"poison",
+			t->id, (long long)deaths,
 			flight_last_death(c, how, sizeof(how)));
 		finish_end(f, END_DEAD, why);
 	} else {

@@ -30,7 +30,7 @@ handlers:
 processes:
   queue: { kind: queue, topics: { high: { min: 1, max: 6, initial: 3 } }, concurrency: 32,
     lease: 3s, renew_every: 500ms, claim_after: 5s, node_timeout: 2s,
-    healthy_after: 0s, backoff_max: 500ms }
+    healthy_after: 0s, backoff_max: 500ms, crashes_max: 100 }
 YAML
 $r->start or BAIL_OUT('no daemon');
 $redis->many(map { ['XADD', 't:queue:{high}', '*', 'task',
