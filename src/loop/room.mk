@@ -27,7 +27,8 @@ t_unit_http_parse_t_SOURCES = t/unit/http_parse.c t/tap.c t/tap.h
 t_unit_http_parse_t_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/http.t
-t_unit_http_t_SOURCES = t/unit/http.c t/tap.c t/tap.h
+t_unit_http_t_SOURCES = t/unit/http.c t/unit/http_help.c t/unit/http_help.h \
+	t/tap.c t/tap.h
 t_unit_http_t_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/resolve.t

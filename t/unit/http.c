@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* http: the server on the loop, with its clients in the same process. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -18,44 +12,20 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/http.h"
+#include "http_help.h"
 #include "tap.h"
 
-#define MS        ((int64_t)US_PER_MS)
-#define BIG_SIZE  (16 << 20)
-#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define BIG_SIZE (16 << 20)
 
-/* One server with its loop; each test makes its own. */
+/* One server; each test makes its own. */
 static struct {
-	struct loop *loop;
-	struct loop_timer *tick;
 	struct http_server *server;
-	int listener;
-	struct sockaddr_storage addr;
-	socklen_t addr_len;
 	struct http_request *late[16]; /* of /late, not yet answered */
 	size_t late_count;
 	int drained, done_count, last_status, turns;
 	int64_t last_duration_us;
 	char *big;
 } t;
-
-struct client {
-	int fd;
-	struct buf in;
-	bool is_eof;
-	int error; /* errno of a read that failed */
-};
-
-static const struct http_limits usual = {
-	.header_max = 4096,
-	.body_max = 100000,
-	.connections_max = 1000,
-	.header_timeout_us = 10000 * MS,
-	.body_timeout_us = 10000 * MS,
-	.write_timeout_us = 10000 * MS,
-	.idle_timeout_us = 10000 * MS,
-	.linger_us = 10000 * MS,
-};
 
 static void reply_text(struct http_request *req, const char *text)
 {
@@ -136,11 +106,6 @@ static void on_drained(void *arg)
 	t.drained++;
 }
 
-static void on_tick(void *arg)
-{
-	loop_stop(arg);
-}
-
 static void on_turn(void *arg)
 {
 	(void)arg;
@@ -149,30 +114,10 @@ static void on_turn(void *arg)
 
 static void server_open(const struct http_limits *limits, int family)
 {
-	struct sockaddr_in *in = (struct sockaddr_in *)&t.addr;
-	struct sockaddr_un *un = (struct sockaddr_un *)&t.addr;
-
 	memset(&t, 0, sizeof(t));
-	t.loop = loop_new();
-	t.tick = loop_timer_new(t.loop, on_tick, t.loop);
-	loop_set_hooks(t.loop, NULL, on_turn, NULL);
-	t.server = http_server_new(t.loop, limits, on_request, NULL);
+	t.server = help_open(limits, family, on_request);
+	loop_set_hooks(help.loop, NULL, on_turn, NULL);
 	http_server_on_done(t.server, on_done, NULL);
-	t.listener =
-		socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	t.addr.ss_family = (sa_family_t)family;
-	t.addr_len = family == AF_INET ? sizeof(*in) : sizeof(*un);
-	if (family == AF_INET) {
-		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	} else {
-		t.addr_len = sizeof(sa_family_t);
-	}
-	if (bind(t.listener, (struct sockaddr *)&t.addr, t.addr_len) != 0 ||
-		listen(t.listener, 64) != 0)
-		bail("cannot listen: %s", strerror(errno));
-	t.addr_len = sizeof(t.addr);
-	getsockname(t.listener, (struct sockaddr *)&t.addr, &t.addr_len);
-	http_server_listen(t.server, t.listener);
 	t.big = xmalloc(BIG_SIZE);
 	memset(t.big, 'b', BIG_SIZE);
 }
@@ -180,106 +125,15 @@ static void server_open(const struct http_limits *limits, int family)
 static void server_close(void)
 {
 	http_server_free(t.server);
-	loop_timer_free(t.tick);
-	loop_free(t.loop);
-	close(t.listener);
+	help_close();
 	free(t.big);
-}
-
-/* Let the server work for so long. */
-static void pump(int64_t span_us)
-{
-	loop_timer_start(t.tick, span_us);
-	loop_run(t.loop);
-}
-
-static void client_open(struct client *c)
-{
-	int on = 1;
-
-	*c = (struct client){ .in = BUF_INIT };
-	c->fd = socket(t.addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(c->fd, (struct sockaddr *)&t.addr, t.addr_len) != 0)
-		bail("cannot connect: %s", strerror(errno));
-	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
-static void client_close(struct client *c)
-{
-	close(c->fd);
-	buf_done(&c->in);
-}
-
-static void client_send_bytes(struct client *c, const char *data, size_t len)
-{
-	if (send(c->fd, data, len, MSG_NOSIGNAL) != (ssize_t)len)
-		note("short send: %s", strerror(errno));
-}
-
-static void client_send(struct client *c, const char *text)
-{
-	client_send_bytes(c, text, strlen(text));
-}
-
-static void client_read(struct client *c)
-{
-	ssize_t n;
-
-	do {
-		char *to = buf_reserve(&c->in, 65536);
-
-		n = recv(c->fd, to, 65536, MSG_DONTWAIT);
-		if (n > 0) {
-			c->in.len += (size_t)n;
-			c->in.data[c->in.len] = '\0';
-		}
-	} while (n > 0);
-	if (n == 0)
-		c->is_eof = true;
-	else if (errno != EAGAIN)
-		c->error = errno;
-}
-
-static bool client_is_over(const struct client *c)
-{
-	return c->is_eof || c->error != 0;
-}
-
-/* Serve until c has received `text` (NULL: the end of the stream). */
-static bool client_wait(struct client *c, const char *text)
-{
-	int64_t deadline = clock_now() + 10000 * MS;
-
-	while (clock_now() < deadline) {
-		if (text != NULL && strstr(buf_str(&c->in), text) != NULL)
-			return true;
-		if (client_is_over(c))
-			return text == NULL && c->is_eof;
-		pump(MS);
-		client_read(c);
-	}
-	note("deadline; seen: %.300s", buf_str(&c->in));
-	return false;
-}
-
-/* Answers seen so far. */
-static int client_answers(const struct client *c)
-{
-	const char *at = buf_str(&c->in);
-	int count = 0;
-
-	while ((at = strstr(at, "HTTP/1.1 ")) != NULL) {
-		count++;
-		at++;
-	}
-	return count;
 }
 
 static void test_keep_alive(void)
 {
 	struct client c;
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&c);
 	client_send(&c, GET("/one"));
 	ok(client_wait(&c, "\r\n\r\n/one"), "a request is answered");
@@ -303,7 +157,7 @@ static void test_forms(void)
 {
 	struct client c;
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&c);
 	client_send(&c, "HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n" GET("/x"));
 	ok(client_wait(&c, "Content-Length: 5\r\n\r\nHTTP/1.1 200"),
@@ -334,7 +188,7 @@ static void test_body(void)
 	struct client c;
 	char body[90000];
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&c);
 	client_send(&c,
 		"POST /echo HTTP/1.1\r\nHost: a\r\n"
@@ -349,9 +203,9 @@ static void test_body(void)
 	buf_reset(&c.in);
 	client_send(&c, "POST /echo HTTP/1.1\r\nHost: a\r\n"
 			"Transfer-Encoding: chunked\r\n\r\n");
-	pump(MS);
+	help_pump(MS);
 	client_send(&c, "5\r\nhello\r\n");
-	pump(MS);
+	help_pump(MS);
 	client_send(&c, "6\r\n world\r\n0\r\n\r\n" GET("/after"));
 	ok(client_wait(&c, "\r\n\r\nhello world"), "chunks are put together");
 	ok(client_wait(&c, "\r\n\r\n/after"), "and end where they end");
@@ -371,12 +225,12 @@ static void test_pipeline(void)
 	char last[32];
 	int i;
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&c);
 	client_send(
 		&c, GET("/1") GET("/late") GET("/3") GET("/late") GET("/5"));
 	ok(client_wait(&c, "/1"), "the first of five is answered");
-	pump(5 * MS);
+	help_pump(5 * MS);
 	is_int(1, (int64_t)t.late_count, "the second holds up the others");
 	is_int(1, http_server_counts(t.server)->in_flight, "one is in hand");
 	is_str("/late", http_request_path(t.late[0]), "its path stays");
@@ -413,12 +267,12 @@ static void test_split(void)
 	size_t cut;
 	int bad = 0;
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&c);
 	for (cut = 1; cut < sizeof(text) - 1; cut++) {
 		buf_reset(&c.in);
 		client_send_bytes(&c, text, cut);
-		pump(MS / 2);
+		help_pump(MS / 2);
 		client_send_bytes(&c, text + cut, sizeof(text) - 1 - cut);
 		bad += !client_wait(&c, "\r\n\r\n/end") ||
 		       strstr(c.in.data, "\r\n\r\nabcd") == NULL ||
@@ -428,7 +282,7 @@ static void test_split(void)
 	is_int(0, bad, "requests cut at any byte are answered all the same");
 	for (cut = 0; cut < sizeof(text) - 1; cut++) {
 		client_send_bytes(&c, text + cut, 1);
-		pump(MS / 4);
+		help_pump(MS / 4);
 	}
 	buf_reset(&c.in);
 	ok(client_wait(&c, "\r\n\r\n/end"), "and byte by byte");
@@ -441,7 +295,7 @@ static void test_bad(void)
 	struct client c;
 	char more[20000];
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&c);
 	memset(more, 'x', sizeof(more));
 	client_send(&c, "GET / HTTP/1.1\r\n\r\n");
@@ -459,7 +313,7 @@ static void test_bad(void)
 	is_int(1, http_server_counts(t.server)->connections,
 		"the server waits for the client to close");
 	client_close(&c);
-	pump(5 * MS);
+	help_pump(5 * MS);
 	is_int(0, http_server_counts(t.server)->connections, "which it does");
 	is_int(400, t.last_status, "the answer was told");
 	server_close();
@@ -467,7 +321,7 @@ static void test_bad(void)
 
 static void test_slow(void)
 {
-	struct http_limits slow = usual;
+	struct http_limits slow = help_limits;
 	struct client silent, trickle, idle, body;
 	int64_t start = clock_now();
 
@@ -486,7 +340,7 @@ static void test_slow(void)
 	while (!client_is_over(&trickle) && clock_now() < start + 5000 * MS) {
 		if (trickle.in.len == 0)
 			client_send(&trickle, "G");
-		pump(10 * MS);
+		help_pump(10 * MS);
 		client_read(&trickle);
 	}
 	ok(trickle.is_eof, "one that trickles is cut");
@@ -510,15 +364,15 @@ static void test_slow(void)
 
 static void test_slow_reader(void)
 {
-	struct http_limits slow = usual;
+	struct http_limits slow = help_limits;
 	struct client c;
 	int64_t deadline = clock_now() + 10000 * MS;
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&c);
 	client_send(&c, GET("/big") GET("/after"));
 	while (c.in.len <= BIG_SIZE && clock_now() < deadline) {
-		pump(MS);
+		help_pump(MS);
 		client_read(&c);
 	}
 	ok(c.in.len > BIG_SIZE, "a big answer comes whole");
@@ -534,7 +388,7 @@ static void test_slow_reader(void)
 	deadline = clock_now() + 10000 * MS;
 	while (http_server_counts(t.server)->timeouts == 0 &&
 		clock_now() < deadline)
-		pump(10 * MS);
+		help_pump(10 * MS);
 	is_int(0, http_server_counts(t.server)->connections,
 		"a client that does not read is cut");
 	client_close(&c);
@@ -545,7 +399,7 @@ static void test_late(void)
 {
 	struct client a, b, gone;
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&a);
 	client_open(&b);
 	client_open(&gone);
@@ -554,19 +408,19 @@ static void test_late(void)
 	client_send(&gone, GET("/late"));
 	ok(client_wait(&b, "/fast"), "others don't wait for a late answer");
 	while (t.late_count < 2)
-		pump(MS);
+		help_pump(MS);
 	client_close(&gone);
-	pump(MS);
+	help_pump(MS);
 	reply_text(t.late[0], "now");
 	reply_text(t.late[1], "now");
 	ok(client_wait(&a, "now"), "a late answer arrives");
-	pump(5 * MS);
+	help_pump(5 * MS);
 	is_int(2, http_server_counts(t.server)->connections,
 		"an answer to a client that is gone does no harm");
 	is_int(0, http_server_counts(t.server)->in_flight, "none is in hand");
 	client_send(&a, GET("/late"));
 	while (t.late_count < 3)
-		pump(MS);
+		help_pump(MS);
 	http_server_free(t.server);
 	t.server = NULL;
 	is_str("/late", http_request_path(t.late[2]),
@@ -582,7 +436,7 @@ static void test_drain(void)
 {
 	struct client idle, fresh, busy;
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&idle);
 	client_open(&fresh);
 	client_open(&busy);
@@ -590,9 +444,9 @@ static void test_drain(void)
 	client_send(&busy, GET("/late"));
 	ok(client_wait(&idle, "/1"), "a client is served");
 	while (t.late_count == 0)
-		pump(MS);
+		help_pump(MS);
 	http_server_drain(t.server, on_drained, NULL);
-	pump(20 * MS);
+	help_pump(20 * MS);
 	is_int(3, http_server_counts(t.server)->connections,
 		"draining cuts no connection at once");
 	client_send(&idle, GET("/2"));
@@ -604,20 +458,20 @@ static void test_drain(void)
 		"so is the first request of a new one");
 	client_close(&idle);
 	client_close(&fresh);
-	pump(5 * MS);
+	help_pump(5 * MS);
 	is_int(0, t.drained, "it is not over while one is in hand");
 	reply_text(t.late[0], "late");
 	ok(client_wait(&busy, "Connection: close\r\n\r\nlate"),
 		"that is answered too");
 	client_close(&busy);
-	pump(5 * MS);
+	help_pump(5 * MS);
 	is_int(1, t.drained, "and then it is over");
 	server_close();
 }
 
 static void test_drain_idle(void)
 {
-	struct http_limits quick = usual;
+	struct http_limits quick = help_limits;
 	struct client idle, backlog;
 	int64_t start;
 
@@ -633,24 +487,24 @@ static void test_drain_idle(void)
 	ok(client_wait(&idle, NULL), "an idle one is cut in the end");
 	ok(clock_now() - start >= 100 * MS, "but not before linger");
 	client_close(&idle);
-	pump(5 * MS);
+	help_pump(5 * MS);
 	is_int(1, t.drained, "then it is over");
 	is_int(1, (int64_t)http_server_counts(t.server)->accepted,
 		"a connection in the backlog is left to others");
 	client_close(&backlog);
 	server_close();
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	http_server_drain(t.server, on_drained, NULL);
 	is_int(0, t.drained, "with no connection it is over");
-	pump(5 * MS);
+	help_pump(5 * MS);
 	is_int(1, t.drained, "in the next turn");
 	server_close();
 }
 
 static void test_full(void)
 {
-	struct http_limits few = usual;
+	struct http_limits few = help_limits;
 	struct client a, b, c;
 
 	few.connections_max = 2;
@@ -662,7 +516,7 @@ static void test_full(void)
 	client_send(&b, GET("/b"));
 	client_send(&c, GET("/c"));
 	ok(client_wait(&a, "/a") && client_wait(&b, "/b"), "two are served");
-	pump(20 * MS);
+	help_pump(20 * MS);
 	client_read(&c);
 	ok(c.in.len == 0, "a third one waits");
 	client_close(&a);
@@ -678,7 +532,7 @@ static void test_descriptors(void)
 	struct client a, b;
 	int turns;
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&a);
 	client_send(&a, GET("/a"));
 	ok(client_wait(&a, "/a"), "a client is served");
@@ -689,7 +543,7 @@ static void test_descriptors(void)
 	low.rlim_cur = (rlim_t)b.fd + 1;
 	setrlimit(RLIMIT_NOFILE, &low);
 	turns = t.turns;
-	pump(150 * MS);
+	help_pump(150 * MS);
 	setrlimit(RLIMIT_NOFILE, &old);
 	ok(t.turns - turns < 10, "without descriptors it does not spin");
 	ok(client_wait(&b, "/b"), "and serves when there are some again");
@@ -703,7 +557,7 @@ static void test_unix(void)
 	struct client c;
 	char wanted[64];
 
-	server_open(&usual, AF_UNIX);
+	server_open(&help_limits, AF_UNIX);
 	client_open(&c);
 	snprintf(wanted, sizeof(wanted), "\r\n\r\n%d %d", (int)getpid(),
 		(int)getuid());
@@ -712,14 +566,14 @@ static void test_unix(void)
 	client_close(&c);
 	server_close();
 
-	server_open(&usual, AF_INET);
+	server_open(&help_limits, AF_INET);
 	client_open(&c);
 	client_send(&c, GET("/peer"));
 	ok(client_wait(&c, "none"), "that of a TCP connection is not");
 	client_close(&c);
-	pump(5 * MS);
+	help_pump(5 * MS);
 	t.turns = 0;
-	pump(50 * MS);
+	help_pump(50 * MS);
 	is_int(1, t.turns, "a server without connections never wakes up");
 	server_close();
 }
