@@ -31,6 +31,7 @@ struct http_server *http_server_new(struct loop *l,
 	s->timer = loop_timer_new(l, http_server_on_timer, s);
 	SLIST_INIT(&s->listeners);
 	TAILQ_INIT(&s->late);
+	TAILQ_INIT(&s->news);
 	for (i = 0; i < HTTP_CONN_STATE_COUNT; i++)
 		TAILQ_INIT(&s->conns[i]);
 	return s;
@@ -51,8 +52,12 @@ void http_server_free(struct http_server *s)
 	for (i = 0; i < HTTP_CONN_STATE_COUNT; i++)
 		while ((c = TAILQ_FIRST(&s->conns[i])) != NULL)
 			http_conn_free(c);
-	TAILQ_FOREACH(req, &s->late, entry)
+	TAILQ_CONCAT(&s->late, &s->news, entry);
+	while ((req = TAILQ_FIRST(&s->late)) != NULL) {
+		TAILQ_REMOVE(&s->late, req, entry);
+		req->list = NULL;
 		req->server = NULL;
+	}
 	while ((li = SLIST_FIRST(&s->listeners)) != NULL) {
 		SLIST_REMOVE_HEAD(&s->listeners, entry);
 		loop_fd_free(li->watch);
@@ -193,7 +198,7 @@ void http_server_gone(struct http_server *s)
 		return;
 	if (s->is_draining) {
 		http_server_arm(s, 0);
-	} else if (s->resume_accept_us == HTTP_NEVER) {
+	} else if (s->resume_accept_us == HTTP_NEVER && TAILQ_EMPTY(&s->news)) {
 		loop_timer_stop(s->timer);
 		s->armed_us = HTTP_NEVER;
 	}
@@ -225,6 +230,7 @@ static void http_server_on_timer(void *arg)
 	s->now_us = clock_now();
 	s->armed_us = HTTP_NEVER;
 	http_server_expire(s);
+	http_stream_deliver(s);
 	for (i = 0; i < HTTP_CONN_STATE_COUNT; i++)
 		if ((c = TAILQ_FIRST(&s->conns[i])) != NULL)
 			http_server_arm(s, c->deadline_us);
@@ -267,4 +273,5 @@ void http_server_drain(struct http_server *s, loop_fn done, void *arg)
 		http_conn_hurry(c, last_us);
 	TAILQ_FOREACH(c, &s->conns[HTTP_CONN_FRESH], entry)
 		http_conn_hurry(c, last_us);
+	http_stream_drain(s);
 }

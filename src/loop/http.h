@@ -51,8 +51,8 @@ struct http_counts {
 
 /*
  * A whole request (header and body) is there.  The handler answers it with
- * http_reply, at once or later; `req` lives until then, whatever becomes of
- * the client.  Requests of one connection come one after the other.
+ * http_reply, or with a stream, at once or later; `req` lives until then,
+ * whatever becomes of the client.  Requests of one connection come one after the other.
  */
 typedef void (*http_handler_fn)(struct http_request *req, void *arg);
 
@@ -85,9 +85,18 @@ enum http_method http_request_method(const struct http_request *req);
 const char *http_request_path(const struct http_request *req);
 /* A query parameter, decoded; NULL when absent. */
 const char *http_request_query(struct http_request *req, const char *name);
+/*
+ * The query's parameters one by one, decoded, in the order sent: begin with
+ * *at = 0.  False behind the last.
+ */
+bool http_request_query_at(struct http_request *req, size_t *at,
+	const char **ret_name, const char **ret_value);
 /* A header field's value (names without regard to case); NULL. */
 const char *http_request_header(
 	const struct http_request *req, const char *name);
+/* The field number `index`, from 0; false behind the last. */
+bool http_request_header_at(const struct http_request *req, unsigned index,
+	const char **ret_name, const char **ret_value);
 const char *http_request_body(const struct http_request *req, size_t *ret_len);
 
 /* Who is on the other end of a unix socket; false for TCP. */
@@ -111,6 +120,49 @@ void http_reply(struct http_request *req, int status, const char *content_type,
 /* The same with a problem document (RFC 9457); detail NULL: none. */
 void http_reply_problem(
 	struct http_request *req, int status, const char *detail);
+
+/*
+ * An answer in pieces, of a length that nobody knows yet: begin, a chunk
+ * whenever there is one, finish; each of them at once or later.  Between begin
+ * and finish `req` is a stream, and the handler's.
+ *
+ * Begin drops the request's body, and what was borrowed from `req` before is
+ * gone; path, query and header may be asked for again.
+ */
+void http_reply_begin(
+	struct http_request *req, int status, const char *content_type);
+
+/* Bytes that wait for a slow client: beyond them a stream is full, though a
+ * longer piece is taken when nothing waits. */
+#define HTTP_STREAM_MAX 65536
+
+/*
+ * Send data[0..len), which is copied, in the next turn of the loop.
+ * Returns 0; 1 when the stream is full: nothing was taken, HTTP_STREAM_ROOM
+ * will tell when to try again; -1 when nobody is there to take it (the client
+ * is gone, or asked by HEAD): finish.
+ */
+int http_reply_chunk(struct http_request *req, const void *data, size_t len)
+	__attribute__((warn_unused_result));
+/* The answer is whole: give up `req`. */
+void http_reply_finish(struct http_request *req);
+/* The rest cannot be had: end the connection so that the client sees that the
+ * answer is not whole.  Gives up `req`. */
+void http_reply_cut(struct http_request *req);
+
+enum http_stream_event {
+	HTTP_STREAM_GONE = 1,  /* the client has left: finish, soon or late */
+	HTTP_STREAM_DRAIN = 2, /* the server drains: finish, it waits for it */
+	HTTP_STREAM_ROOM = 4   /* all is sent, after a chunk was not taken */
+};
+
+/* Called from the loop, never from inside another call; it may finish `req`.
+ * Not called any more after http_server_free. */
+typedef void (*http_stream_fn)(
+	struct http_request *req, enum http_stream_event event, void *arg);
+/* Set with http_reply_begin, before returning to the loop. */
+void http_reply_on_event(
+	struct http_request *req, http_stream_fn fn, void *arg);
 
 /* "Not Found" of 404; "Unknown" of one without a name. */
 const char *http_status_text(int status);

@@ -132,7 +132,10 @@ void http_answer_put(
 		at = put_text(at, a->type);
 		at = put_text(at, "\r\n");
 	}
-	if (!http_answer_is_bare(a->status)) {
+	if (a->framing == HTTP_FRAMING_CHUNKED) {
+		at = put_text(at, "Transfer-Encoding: chunked\r\n");
+	} else if (a->framing == HTTP_FRAMING_LENGTH &&
+		   !http_answer_is_bare(a->status)) {
 		at = put_text(at, "Content-Length: ");
 		at = put_number(at, a->len);
 		at = put_text(at, "\r\n");

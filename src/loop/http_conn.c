@@ -21,6 +21,7 @@ static const uint8_t http_conn_watches[HTTP_CONN_STATE_COUNT] = {
 	[HTTP_CONN_WRITING] = LOOP_WRITE,
 	[HTTP_CONN_RESUME] = 0,
 	[HTTP_CONN_LINGER] = LOOP_READ,
+	[HTTP_CONN_STREAM] = LOOP_READ,
 };
 
 static int64_t http_conn_deadline(
@@ -72,10 +73,12 @@ void http_conn_free(struct http_conn *c)
 	s->held -= c->held;
 	buf_done(&c->in);
 	buf_done(&c->out);
-	if (c->is_handling)
+	if (c->is_handling) {
 		c->req->conn = NULL;
-	else
+		http_stream_tell(c->req, HTTP_STREAM_GONE);
+	} else {
 		http_request_drop(s, c->req);
+	}
 	free(c);
 	http_server_gone(s);
 }
@@ -145,6 +148,24 @@ static int http_conn_flush(struct http_conn *c)
 	return failed;
 }
 
+/* With the handler, and all that it has given is sent. */
+static enum http_conn_state http_conn_handled(struct http_conn *c)
+{
+	if (!c->req->is_stream)
+		return HTTP_CONN_HANDLING;
+	if (c->req->was_full)
+		http_stream_tell(c->req, HTTP_STREAM_ROOM);
+	c->req->was_full = false;
+	return HTTP_CONN_STREAM;
+}
+
+/* Slowness does not prolong a deadline, but for a stream, which has no end
+ * that could be waited for: there each piece that goes does. */
+static bool http_conn_is_prolonged(const struct http_conn *c)
+{
+	return c->is_handling && c->req->is_stream;
+}
+
 /* Find the state that fits what it has in hand. */
 static void http_conn_settle(struct http_conn *c)
 {
@@ -153,7 +174,7 @@ static void http_conn_settle(struct http_conn *c)
 	if (c->out.len > 0) {
 		next = HTTP_CONN_WRITING;
 	} else if (c->is_handling) {
-		next = HTTP_CONN_HANDLING;
+		next = http_conn_handled(c);
 	} else if (c->end != HTTP_END_NOT) {
 		http_conn_finish(c);
 		return;
@@ -168,9 +189,9 @@ static void http_conn_settle(struct http_conn *c)
 		next = c->in.len > 0 ? HTTP_CONN_RESUME : HTTP_CONN_IDLE;
 	}
 	http_conn_account(c);
-	/* Slowness does not prolong a deadline. */
 	if (next != HTTP_CONN_STATE_COUNT &&
-		(next != HTTP_CONN_WRITING || c->state != next))
+		(next != HTTP_CONN_WRITING || c->state != next ||
+			http_conn_is_prolonged(c)))
 		http_conn_set(c, next);
 }
 
@@ -267,8 +288,7 @@ static void http_conn_keep(
 	struct http_server *s = c->server;
 	bool is_own = data == c->in.data;
 
-	if (c->is_handling) {
-		http_request_keep(c->req, data);
+	if (c->is_handling && http_request_keep(c->req, data)) {
 		if (is_own)
 			c->in = (struct buf)BUF_INIT;
 		else
@@ -349,6 +369,27 @@ gone:
 	http_conn_free(c);
 }
 
+/* A client that is being answered in pieces leaves, or sends what belongs to
+ * later requests: as much of that is kept as one read gives. */
+static void http_conn_attend(struct http_conn *c)
+{
+	char *data;
+	size_t len;
+
+	if (c->in.len >= HTTP_READ_SIZE) {
+		c->watching = 0;
+		loop_fd_set(c->watch, 0);
+		return;
+	}
+	data = buf_reserve(&c->in, HTTP_ROOM_MIN);
+	if (http_conn_read(c, data, c->in.cap - c->in.len - 1, &len) != 0) {
+		http_conn_free(c);
+		return;
+	}
+	c->in.len += len;
+	http_conn_account(c);
+}
+
 /* Lingering: nothing that comes now counts. */
 static void http_conn_discard(struct http_conn *c)
 {
@@ -369,7 +410,7 @@ static void http_conn_continue(struct http_conn *c)
 	if (c->out.len == 0)
 		buf_done(&c->out);
 	if (c->state == HTTP_CONN_RESUME && c->out.len == 0 &&
-		c->end == HTTP_END_NOT && c->in.len > 0)
+		c->end == HTTP_END_NOT && c->in.len > 0 && !c->is_handling)
 		http_conn_process(c, c->in.data, c->in.len);
 	else
 		http_conn_settle(c);
@@ -387,6 +428,8 @@ static void http_conn_on_event(int fd, unsigned events, void *arg)
 		http_conn_discard(c);
 	else if (c->state == HTTP_CONN_WRITING)
 		http_conn_continue(c);
+	else if (c->state == HTTP_CONN_STREAM)
+		http_conn_attend(c);
 	else
 		http_conn_receive(c);
 	http_server_changed(s);
@@ -408,7 +451,7 @@ void http_conn_new(struct http_server *s, int fd, bool is_unix)
 
 void http_conn_resume(struct http_conn *c)
 {
-	if (c->state == HTTP_CONN_HANDLING)
+	if (c->state == HTTP_CONN_HANDLING || c->state == HTTP_CONN_STREAM)
 		http_conn_set(c, HTTP_CONN_RESUME);
 }
 

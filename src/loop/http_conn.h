@@ -9,6 +9,7 @@
  *	FRESH --> HEADER --> BODY --> HANDLING --> WRITING --> IDLE
  *	             ^---------------------------------------- /
  *	RESUME: goes on in the next turn of the loop
+ *	STREAM: all that was given of an answer in pieces is sent
  *	LINGER: all is said; what still comes is discarded until the end
  *
  * A request that comes in one piece is parsed in the server's read buffer,
@@ -43,6 +44,7 @@ enum http_conn_state {
 	HTTP_CONN_WRITING = 5,  /* the client is slow to read */
 	HTTP_CONN_RESUME = 6,
 	HTTP_CONN_LINGER = 7,
+	HTTP_CONN_STREAM = 8, /* the handler will go on with its answer */
 	HTTP_CONN_STATE_COUNT
 };
 
@@ -53,15 +55,24 @@ enum http_conn_end {
 	HTTP_END_LINGER = 2
 };
 
+TAILQ_HEAD(http_requests, http_request);
+
 struct http_request {
 	struct http_server *server;      /* NULL: inert, the server is gone */
 	struct http_conn *conn;          /* NULL: the client is gone */
-	TAILQ_ENTRY(http_request) entry; /* when `is_late` */
-	bool is_late;     /* its handler returned without an answer */
+	TAILQ_ENTRY(http_request) entry; /* in `list` */
+	struct http_requests *list;      /* the server's; NULL: in none */
 	char *data;       /* what the offsets of `parse` refer to */
 	char *owned;      /* the buffer `data` lies in, when late */
 	int64_t began_us; /* its first byte */
 	uint8_t timed;    /* enum http_conn_state: whose deadline it has got */
+	bool is_stream;   /* http_reply_begin was called */
+	bool is_chunked;  /* stream: it has pieces with their length */
+	bool was_full;    /* stream: a chunk was not taken */
+	uint8_t news;     /* stream: enum http_stream_event, to be told */
+	int status;       /* stream: of the answer */
+	http_stream_fn on_event; /* stream; NULL */
+	void *on_event_arg;
 	struct buf extra; /* further fields of the answer */
 	char *query;      /* decoded pairs, once asked for; owned */
 	size_t query_len;
@@ -122,7 +133,9 @@ struct http_server {
 	loop_fn drained; /* called once; NULL then */
 	void *drained_arg;
 
-	TAILQ_HEAD(, http_request) late;
+	/* Requests whose handler has returned without an answer, and of
+	 * those the streams that have something to be told. */
+	struct http_requests late, news;
 	struct http_request *spare; /* one for the next request; NULL */
 	struct http_conn *current;  /* whose answers `out` gathers; NULL */
 	char *read_buffer;          /* HTTP_READ_SIZE; NULL: given away */
@@ -140,7 +153,7 @@ void http_conn_new(struct http_server *s, int fd, bool is_unix);
 void http_conn_free(struct http_conn *c);
 /* The deadline of its state has come. */
 void http_conn_expire(struct http_conn *c);
-/* After a late answer: send it in the next turn. */
+/* After a late answer, or a piece of one: send it in the next turn. */
 void http_conn_resume(struct http_conn *c);
 /* Before it is freed: send of its answers what goes at once. */
 void http_conn_part(struct http_conn *c);
@@ -148,8 +161,16 @@ void http_conn_part(struct http_conn *c);
 void http_conn_hurry(struct http_conn *c, int64_t deadline_us);
 
 /* http_answer.c */
+/* How the client sees where the body ends. */
+enum http_framing {
+	HTTP_FRAMING_LENGTH = 0,
+	HTTP_FRAMING_CHUNKED = 1,
+	HTTP_FRAMING_CLOSE = 2 /* with the connection */
+};
+
 /* Put an answer to out.  `extra`: "Name: value\r\n" lines. */
 struct http_answer {
+	enum http_framing framing;
 	int status;
 	const char *type; /* NULL: none */
 	const void *body;
@@ -167,8 +188,25 @@ void http_answer_problem(struct buf *body, int status, const char *detail);
 /* A cleared one, and giving it back. */
 struct http_request *http_request_take(struct http_server *s);
 void http_request_drop(struct http_server *s, struct http_request *req);
-/* Its handler has returned without an answer: it owns `buffer` from now on. */
-void http_request_keep(struct http_request *req, char *buffer);
+/* Its handler has returned without an answer.  True: it owns `buffer` from
+ * now on; false: it has no need of it. */
+bool http_request_keep(struct http_request *req, char *buffer);
+/* Move it to another list of its server; NULL: to none. */
+void http_request_list(struct http_request *req, struct http_requests *list);
+/* The handler's part is over: counted, told, freed. */
+void http_request_end(struct http_request *req, int status);
+/* Put the head of its answer, or all of it, where it will be sent from. */
+void http_request_answer(struct http_request *req, struct http_answer *a);
+/* Where its answer goes. */
+struct buf *http_request_out(const struct http_request *req);
+
+/* http_stream.c */
+/* Have it told in the next turn, if it is a stream. */
+void http_stream_tell(struct http_request *req, enum http_stream_event event);
+/* From the loop: tell all that is to be told. */
+void http_stream_deliver(struct http_server *s);
+/* The server drains: tell all streams. */
+void http_stream_drain(struct http_server *s);
 
 /* http.c */
 /* Let the timer fire at deadline_us or before. */

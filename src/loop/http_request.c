@@ -39,11 +39,23 @@ void http_request_drop(struct http_server *s, struct http_request *req)
 		free(req);
 }
 
-void http_request_keep(struct http_request *req, char *buffer)
+bool http_request_keep(struct http_request *req, char *buffer)
 {
-	req->is_late = true;
+	if (req->list == NULL)
+		http_request_list(req, &req->server->late);
+	if (req->owned != NULL)
+		return false;
 	req->owned = buffer;
-	TAILQ_INSERT_TAIL(&req->server->late, req, entry);
+	return true;
+}
+
+void http_request_list(struct http_request *req, struct http_requests *list)
+{
+	if (req->list != NULL)
+		TAILQ_REMOVE(req->list, req, entry);
+	if (list != NULL)
+		TAILQ_INSERT_TAIL(list, req, entry);
+	req->list = list;
 }
 
 enum http_method http_request_method(const struct http_request *req)
@@ -56,21 +68,37 @@ const char *http_request_path(const struct http_request *req)
 	return req->data + req->parse.path;
 }
 
-const char *http_request_query(struct http_request *req, const char *name)
+bool http_request_query_at(struct http_request *req, size_t *at,
+	const char **ret_name, const char **ret_value)
 {
-	const char *at, *value, *end;
+	const char *name, *value;
 
 	if (req->parse.query == 0)
-		return NULL;
+		return false;
 	if (req->query == NULL)
 		req->query = http_target_query(
 			req->data + req->parse.query, &req->query_len);
-	end = req->query + req->query_len;
-	for (at = req->query; at < end; at = value + strlen(value) + 1) {
-		value = at + strlen(at) + 1;
-		if (strcmp(at, name) == 0)
-			return value;
+	while (*at < req->query_len) {
+		name = req->query + *at;
+		value = name + strlen(name) + 1;
+		*at = (size_t)(value + strlen(value) + 1 - req->query);
+		if (*name == '\0' && *value == '\0')
+			continue;
+		*ret_name = name;
+		*ret_value = value;
+		return true;
 	}
+	return false;
+}
+
+const char *http_request_query(struct http_request *req, const char *name)
+{
+	const char *have, *value;
+	size_t at = 0;
+
+	while (http_request_query_at(req, &at, &have, &value))
+		if (strcmp(have, name) == 0)
+			return value;
 	return NULL;
 }
 
@@ -78,6 +106,16 @@ const char *http_request_header(
 	const struct http_request *req, const char *name)
 {
 	return http_parse_field(&req->parse, req->data, name);
+}
+
+bool http_request_header_at(const struct http_request *req, unsigned index,
+	const char **ret_name, const char **ret_value)
+{
+	if (index >= req->parse.field_count)
+		return false;
+	*ret_name = req->data + req->parse.fields[index].name;
+	*ret_value = req->data + req->parse.fields[index].value;
+	return true;
 }
 
 const char *http_request_body(const struct http_request *req, size_t *ret_len)
@@ -119,51 +157,64 @@ int http_reply_header(
 	return 0;
 }
 
-/* The connection's part of an answer. */
-static void http_request_answer(struct http_request *req, struct http_answer *a)
+struct buf *http_request_out(const struct http_request *req)
+{
+	struct http_server *s = req->server;
+
+	return s->current == req->conn ? &s->out : &req->conn->out;
+}
+
+void http_request_answer(struct http_request *req, struct http_answer *a)
 {
 	struct http_conn *c = req->conn;
-	struct http_server *s = req->server;
 
 	a->extra = &req->extra;
 	a->is_head = req->parse.method == HTTP_HEAD;
-	a->says_close = s->is_draining || !req->parse.keep_alive;
+	a->says_close = req->server->is_draining || !req->parse.keep_alive;
 	a->says_keep_alive = req->parse.minor == 0;
 	if (!req->parse.keep_alive)
 		c->end = HTTP_END_CLOSE;
 	else if (a->says_close)
 		c->end = HTTP_END_LINGER;
-	http_answer_put(s, s->current == c ? &s->out : &c->out, a);
-	c->req = NULL;
-	c->is_handling = false;
-	if (s->current != c)
-		http_conn_resume(c);
+	http_answer_put(req->server, http_request_out(req), a);
+}
+
+void http_request_end(struct http_request *req, int status)
+{
+	struct http_server *s = req->server;
+	struct http_conn *c = req->conn;
+	int64_t began_us = req->began_us;
+
+	if (c != NULL) {
+		c->req = NULL;
+		c->is_handling = false;
+		if (s->current != c)
+			http_conn_resume(c);
+	}
+	http_request_list(req, NULL);
+	s->counts.in_flight--;
+	http_request_drop(s, req);
+	http_server_answered(s, status, began_us);
 }
 
 void http_reply(struct http_request *req, int status, const char *content_type,
 	const void *body, size_t len)
 {
-	struct http_server *s = req->server;
 	struct http_answer a = {
 		.status = status,
 		.type = content_type,
 		.body = body,
 		.len = len,
 	};
-	int64_t began_us = req->began_us;
 
-	assert(status >= 200 && status <= 599);
-	if (s == NULL) {
+	assert(status >= 200 && status <= 599 && !req->is_stream);
+	if (req->server == NULL) {
 		http_request_drop(NULL, req);
 		return;
 	}
 	if (req->conn != NULL)
 		http_request_answer(req, &a);
-	if (req->is_late)
-		TAILQ_REMOVE(&s->late, req, entry);
-	s->counts.in_flight--;
-	http_request_drop(s, req);
-	http_server_answered(s, status, began_us);
+	http_request_end(req, status);
 }
 
 void http_reply_problem(

@@ -17,6 +17,7 @@ src_loop_libloop_a_SOURCES += src/loop/http_conn.h
 src_loop_libloop_a_SOURCES += src/loop/http_parse.c
 src_loop_libloop_a_SOURCES += src/loop/http_parse.h
 src_loop_libloop_a_SOURCES += src/loop/http_request.c
+src_loop_libloop_a_SOURCES += src/loop/http_stream.c
 src_loop_libloop_a_SOURCES += src/loop/http_target.c
 src_loop_libloop_a_SOURCES += src/loop/http_target.h
 src_loop_libloop_a_SOURCES += src/loop/http_token.c
@@ -30,6 +31,11 @@ check_PROGRAMS += t/unit/http.t
 t_unit_http_t_SOURCES = t/unit/http.c t/unit/http_help.c t/unit/http_help.h \
 	t/tap.c t/tap.h
 t_unit_http_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/http_stream.t
+t_unit_http_stream_t_SOURCES = t/unit/http_stream.c t/unit/http_help.c \
+	t/unit/http_help.h t/tap.c t/tap.h
+t_unit_http_stream_t_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/resolve.t
 t_unit_resolve_t_SOURCES = t/unit/resolve.c t/tap.c t/tap.h
