@@ -27,6 +27,7 @@ struct metrics {
 	struct board_header header;
 	struct metrics_pool *pools;
 	size_t pool_count;
+	uint64_t held[SERIES_MAX]; /* tasks in handlers, by series */
 	int64_t now;
 };
 
@@ -300,8 +301,7 @@ static void metrics_series_in_flight(const struct metrics *m, const char *name)
 		if (!metrics_series_is_used(s))
 			continue;
 		metrics_series_head(m, name, s);
-		buf_printf(
-			m->out, "} %" PRId64 "\n", atomic_load(&s->in_flight));
+		buf_printf(m->out, "} %" PRIu64 "\n", m->held[i]);
 	}
 }
 
@@ -553,6 +553,8 @@ void report_metrics(const struct board *b, struct buf *out)
 		if (!view_pool(&v, pool, &p->pool))
 			continue;
 		view_sum(&v, pool, &p->sum);
+		if (strcmp(p->pool.kind, "queue") == 0)
+			view_held(&v, pool, m.held);
 		m.pool_count++;
 	}
 	view_done(&v);

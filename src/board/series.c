@@ -71,6 +71,11 @@ struct series *series_find(
 	return s;
 }
 
+int series_number(const struct board *b, const struct series *s)
+{
+	return (int)(s - b->map->series.rows);
+}
+
 struct series_topic *series_topic(struct board *b, const char *name)
 {
 	struct series_topic *t = b->map->series.topics;

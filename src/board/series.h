@@ -44,7 +44,12 @@ struct series {
 	_Atomic uint64_t outcomes[SERIES_OUTCOMES];
 	struct series_histogram wait; /* from entering the queue to a start */
 	struct series_histogram run;  /* in the handler */
-	_Atomic int64_t in_flight;
+} __attribute__((aligned(64)));
+
+/* Tasks that one process has in its handlers, by the number of their record:
+ * written by it alone, and over when it is. */
+struct series_held {
+	_Atomic uint32_t count[SERIES_MAX];
 } __attribute__((aligned(64)));
 
 /* What the governor reads in Redis; written by it alone. */
@@ -62,6 +67,9 @@ struct series_table {
 	struct series rows[SERIES_MAX];
 	struct series_topic topics[SERIES_TOPICS];
 };
+
+/* The number of a record of the table. */
+int series_number(const struct board *b, const struct series *s);
 
 /* The record of a topic and a handler, made if need be; never NULL. */
 struct series *series_find(

@@ -129,3 +129,24 @@ void view_sum(const struct view *v, int pool, struct view_sum *ret_sum)
 		last_index = e->index;
 	}
 }
+
+void view_held(const struct view *v, int pool, uint64_t sums[SERIES_MAX])
+{
+	const struct board_map *map = v->board->map;
+	const struct view_entry *e;
+	size_t count;
+	int i;
+
+	for (e = view_entries(v, pool, &count); count > 0; count--, e++) {
+		const struct series_held *h = &map->held[e->slot];
+		struct board_slot s;
+
+		/* One that starts may not have cleared its record yet. */
+		(void)board_read_slot(v->board, e->slot, &s);
+		if (s.pool != pool || s.pid == 0 || s.state == BOARD_STARTING)
+			continue;
+		for (i = 0; i < SERIES_MAX; i++)
+			sums[i] += atomic_load_explicit(
+				&h->count[i], memory_order_relaxed);
+	}
+}

@@ -47,5 +47,8 @@ struct view_sum {
 };
 
 void view_sum(const struct view *v, int pool, struct view_sum *ret_sum);
+/* Add what the pool's processes have in their handlers to the sums, which go
+ * by number of series. */
+void view_held(const struct view *v, int pool, uint64_t sums[SERIES_MAX]);
 
 #endif

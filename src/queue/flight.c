@@ -39,6 +39,15 @@ static void flight_count(const struct flight *f, enum series_outcome what)
 		&flight_series(f)->outcomes[what], 1, memory_order_relaxed);
 }
 
+static _Atomic uint32_t *flight_held(const struct flight *f)
+{
+	const struct child *child = worker_child(f->topic->consumer->worker);
+	const struct board *b = child->board;
+
+	return &b->map->held[child->slot]
+			.count[series_number(b, flight_series(f))];
+}
+
 static void flight_count_start(struct flight *f)
 {
 	struct series *s = flight_series(f);
@@ -47,17 +56,16 @@ static void flight_count_start(struct flight *f)
 	int64_t now_us =
 		f->started_at_us + c->wall_ahead_us + c->skew_ms * US_PER_MS;
 
-	atomic_fetch_add_explicit(&s->in_flight, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(flight_held(f), 1, memory_order_relaxed);
 	series_observe(&s->wait, now_us - entered_ms * US_PER_MS);
 }
 
 static void flight_count_end(struct flight *f)
 {
-	struct series *s = flight_series(f);
-
-	atomic_fetch_sub_explicit(&s->in_flight, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(flight_held(f), 1, memory_order_relaxed);
 	f->ended_at_us = clock_now();
-	series_observe(&s->run, f->ended_at_us - f->started_at_us);
+	series_observe(
+		&flight_series(f)->run, f->ended_at_us - f->started_at_us);
 }
 
 /* A task without an id of its own is called by its entry: the same for all who

@@ -181,6 +181,9 @@ static void *queue_start(struct worker *w, struct err *err)
 	c->pool = child->pool;
 	c->options = child->pool->own;
 	TAILQ_INIT(&c->flights);
+	/* What one that died here had in hand is not in hand any more. */
+	memset(&child->board->map->held[child->slot], 0,
+		sizeof(child->board->map->held[0]));
 	snprintf(c->name, sizeof(c->name), "%s/%s.%d/%d", c->conf->node,
 		c->pool->name, child->index, (int)getpid());
 	c->room = loop_timer_new(c->loop, queue_on_room, c);

@@ -7,7 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use QueueNode;
-use Reeve qw(send_signal wait_until);
+use Reeve qw(http_get send_signal wait_until);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -45,6 +45,26 @@ subtest 'the outcome of a task that is lost is never told' => sub {
 	is_deeply($redis->cmd('HGETALL', 't:task:lost'), [], 'and not told');
 	is_deeply({ owners($redis) }, { $entry => 'somebody' },
 		'it stays with whom it is');
+	$r->finish;
+};
+
+subtest 'what a killed worker had in hand is in flight no more' => sub {
+	my ($r, $redis) = node('gauge', 'topics: { high: 1 }, healthy_after: 0s');
+	$r->start or return;
+	my $gauge = sub {
+		my (undef, $text) = http_get($r->socket, '/metrics');
+		my ($n) = $text =~ /^reeve_queue_tasks_in_flight\{topic="high",handler="long"\} (\d+)$/m;
+		return $n // 0;
+	};
+	push_task($redis, '{"handler":"long"}', 5);
+	for my $runs (5, 10, 15) {
+		ok(wait_until(sub { runs($r) == $runs }, 10), "$runs have begun");
+		is($gauge->(), 5, 'five are in flight');
+		send_signal('KILL', $r->pids('queue.high'));
+	}
+	ok(wait_until(sub { dead_letters($redis) == 5 }, 10),
+		'three deaths make them dead letters');
+	ok(wait_until(sub { $gauge->() == 0 }, 10), 'and none is in flight');
 	$r->finish;
 };
 
