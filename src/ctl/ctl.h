@@ -2,7 +2,8 @@
 /*
  * ctl - reevectl: what its command line said, and the way out.
  *
- * A command is one row of the table in main.c and one function here.
+ * A command is one row of the table in main.c and one function here;
+ * an option is a row in option.c.
  */
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
@@ -14,6 +15,7 @@
 struct ctl {
 	const char *config; /* -c; NULL */
 	const char *socket; /* -S, or found; NULL where no daemon is needed */
+	bool help, version;
 	bool json, follow, plan, now;
 	long lines;             /* -n */
 	bool wait;              /* queue push --wait */

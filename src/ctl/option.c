@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: ISC */
+#include <assert.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctl/ctl.h"
+#include "ctl/option.h"
+
+#define OPTION_LINES_DEFAULT 10
+#define OPTION_LINES_MAX     1000000
+#define OPTION_COUNT_MAX     10000000
+
+/* Beyond every letter: what getopt_long answers for the first row. */
+#define OPTION_FIRST 256
+
+enum option_type {
+	OPTION_FLAG = 0,   /* a bool */
+	OPTION_TEXT = 1,   /* a const char * */
+	OPTION_NUMBER = 2, /* a long, from least to most */
+};
+
+/*
+ * A name that means another thing to other commands has a row for each, with
+ * the same letter, type and place, one after the other.
+ */
+struct option_row {
+	const char *name;
+	int letter;      /* 0: none */
+	unsigned groups; /* 0: for every command */
+	enum option_type type;
+	size_t offset; /* in struct ctl */
+	long least, most;
+	const char *value; /* as the help shows it; NULL: a flag */
+	const char *help;
+};
+
+#define OPTION_PLACE(member) .offset = offsetof(struct ctl, member)
+
+static const struct option_row option_rows[] = {
+	{ "config", 'c', 0, OPTION_TEXT, OPTION_PLACE(config), .value = "FILE",
+		.help = "find the socket by this process.yaml" },
+	{ "socket", 'S', 0, OPTION_TEXT, OPTION_PLACE(socket),
+		.value = "SOCKET", .help = "use this control socket" },
+	{ "json", 0, OPTION_JSON, OPTION_FLAG, OPTION_PLACE(json),
+		.help = "print JSON" },
+	{ "follow", 'f', OPTION_FOLLOW, OPTION_FLAG, OPTION_PLACE(follow),
+		.help = "logs: go on with what is added" },
+	{ "lines", 'n', OPTION_LINES, OPTION_NUMBER, OPTION_PLACE(lines),
+		.most = OPTION_LINES_MAX, .value = "N",
+		.help = "how many lines or entries (10)" },
+	{ "plan", 0, OPTION_PLAN, OPTION_FLAG, OPTION_PLACE(plan),
+		.help = "reload: say what it would do" },
+	{ "now", 0, OPTION_NOW, OPTION_FLAG, OPTION_PLACE(now),
+		.help = "shutdown: don't wait for tasks" },
+	{ "delay", 0, OPTION_PUSH, OPTION_TEXT, OPTION_PLACE(delay),
+		.value = "SPAN", .help = "push: not before so long" },
+	{ "at", 0, OPTION_PUSH, OPTION_TEXT, OPTION_PLACE(at), .value = "TIME",
+		.help = "push: not before 2026-11-22T10:00:00Z" },
+	{ "unique", 0, OPTION_PUSH, OPTION_TEXT, OPTION_PLACE(unique),
+		.value = "KEY", .help = "push: one of them at a time" },
+	{ "count", 0, OPTION_PUSH, OPTION_NUMBER, OPTION_PLACE(count),
+		.least = 1, .most = OPTION_COUNT_MAX, .value = "N",
+		.help = "push: so many of them" },
+	{ "wait", 0, OPTION_PUSH, OPTION_FLAG, OPTION_PLACE(wait),
+		.help = "push: wait for its end" },
+	{ "all", 0, OPTION_ALL, OPTION_FLAG, OPTION_PLACE(all),
+		.help = "queue dead: all of the topic" },
+	{ "help", 'h', 0, OPTION_FLAG, OPTION_PLACE(help),
+		.help = "this text, or that of a command" },
+	{ "version", 'V', 0, OPTION_FLAG, OPTION_PLACE(version),
+		.help = "the version" },
+};
+
+#define OPTION_ROWS (sizeof(option_rows) / sizeof(*option_rows))
+static_assert(OPTION_ROWS <= 64, "a bit for each row of what was seen");
+
+/* Another meaning of the row before it? */
+static bool option_is_again(size_t i)
+{
+	return i > 0 &&
+	       strcmp(option_rows[i].name, option_rows[i - 1].name) == 0;
+}
+
+/* As getopt_long wants them; the list is static, so it is called once. */
+static const struct option *option_list(char letters[2 * OPTION_ROWS + 1])
+{
+	static struct option list[OPTION_ROWS + 1];
+	size_t i, n = 0, count = 0;
+
+	for (i = 0; i < OPTION_ROWS; i++) {
+		const struct option_row *r = &option_rows[i];
+
+		if (option_is_again(i))
+			continue;
+		list[count++] = (struct option){ .name = r->name,
+			.has_arg = r->value != NULL ? required_argument
+						    : no_argument,
+			.val = OPTION_FIRST + (int)i };
+		if (r->letter != 0)
+			letters[n++] = (char)r->letter;
+		if (r->letter != 0 && r->value != NULL)
+			letters[n++] = ':';
+	}
+	letters[n] = '\0';
+	return list;
+}
+
+/* The row of what getopt_long answered; OPTION_ROWS: none. */
+static size_t option_find(int seen)
+{
+	size_t i;
+
+	if (seen >= OPTION_FIRST)
+		return (size_t)(seen - OPTION_FIRST);
+	for (i = 0; i < OPTION_ROWS; i++)
+		if (option_rows[i].letter == seen)
+			break;
+	return i;
+}
+
+static int option_number(
+	const struct option_row *r, const char *text, long *ret_number)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+	char letter[2] = { (char)r->letter, '\0' };
+
+	if (end == text || *end != '\0' || n < r->least || n > r->most)
+		return ctl_fail(EXIT_USAGE,
+			"-%s%s takes a number from %ld to %ld, not \"%s\"",
+			r->letter != 0 ? "" : "-",
+			r->letter != 0 ? letter : r->name, r->least, r->most,
+			text);
+	*ret_number = n;
+	return EXIT_OK;
+}
+
+static int option_take(const struct option_row *r, struct ctl *c)
+{
+	void *place = (char *)c + r->offset;
+
+	switch (r->type) {
+	case OPTION_FLAG: *(bool *)place = true; break;
+	case OPTION_TEXT: *(const char **)place = optarg; break;
+	case OPTION_NUMBER: return option_number(r, optarg, place);
+	}
+	return EXIT_OK;
+}
+
+int option_parse(int argc, char **argv, struct ctl *c, uint64_t *ret_seen)
+{
+	char letters[2 * OPTION_ROWS + 1];
+	const struct option *rows = option_list(letters);
+	int seen, rc;
+	size_t i;
+
+	c->lines = OPTION_LINES_DEFAULT;
+	c->count = 1;
+	*ret_seen = 0;
+	while ((seen = getopt_long(argc, argv, letters, rows, NULL)) != -1) {
+		i = option_find(seen);
+		if (i == OPTION_ROWS) {
+			fputs("Try `reevectl --help`.\n", stderr);
+			return EXIT_USAGE;
+		}
+		rc = option_take(&option_rows[i], c);
+		if (rc != EXIT_OK)
+			return rc;
+		*ret_seen |= UINT64_C(1) << i;
+	}
+	c->argc = argc - optind;
+	c->argv = argv + optind;
+	if (c->config != NULL && c->socket != NULL)
+		return ctl_fail(EXIT_USAGE, "-c and -S exclude each other");
+	return EXIT_OK;
+}
+
+/* For one of its meanings. */
+static bool option_is_taken(const char *name, unsigned groups)
+{
+	size_t i;
+
+	for (i = 0; i < OPTION_ROWS; i++) {
+		const struct option_row *r = &option_rows[i];
+
+		if (strcmp(r->name, name) == 0 &&
+			(r->groups == 0 || (r->groups & groups) != 0))
+			return true;
+	}
+	return false;
+}
+
+int option_check(const char *command, unsigned groups, uint64_t seen)
+{
+	size_t i;
+
+	for (i = 0; i < OPTION_ROWS; i++) {
+		if ((seen >> i & 1) != 0 &&
+			!option_is_taken(option_rows[i].name, groups))
+			return ctl_fail(EXIT_USAGE, "%s takes no --%s", command,
+				option_rows[i].name);
+	}
+	return EXIT_OK;
+}
+
+static void option_help_row(const struct option_row *r, int column)
+{
+	char letter[5] = "    ";
+	char *words;
+
+	if (r->letter != 0)
+		snprintf(letter, sizeof(letter), "-%c, ", r->letter);
+	words = xasprintf("%s--%s%s%s", letter, r->name,
+		r->value != NULL ? " " : "", r->value != NULL ? r->value : "");
+	printf("  %-*s %s\n", column, words, r->help);
+	free(words);
+}
+
+void option_help(unsigned groups, int column)
+{
+	size_t i;
+
+	for (i = 0; i < OPTION_ROWS; i++) {
+		const struct option_row *r = &option_rows[i];
+
+		if (r->groups == 0 || (r->groups & groups) != 0)
+			option_help_row(r, column);
+	}
+}
