@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+#include <ctype.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/uuid.h"
@@ -85,4 +85,49 @@ void uuid_new(char ret_text[UUID_TEXT_LEN + 1])
 	for (i = 0; i < 6; i++)
 		bytes[10 + i] = chance[i];
 	uuid_format(bytes, ret_text);
+}
+
+/* FNV-1a, and a finish that lets every bit of it depend on every byte (the
+ * one of splitmix64). */
+static uint64_t uuid_hash(uint64_t seed, const unsigned char *data, size_t len)
+{
+	uint64_t h = UINT64_C(14695981039346656037) ^ seed;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		h = (h ^ data[i]) * UINT64_C(1099511628211);
+	h = (h ^ h >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	h = (h ^ h >> 27) * UINT64_C(0x94d049bb133111eb);
+	return h ^ h >> 31;
+}
+
+void uuid_derive(int64_t ms, const void *data, size_t len,
+	char ret_text[UUID_TEXT_LEN + 1])
+{
+	uint64_t a = uuid_hash(0, data, len);
+	uint64_t b = uuid_hash(UINT64_C(0x9e3779b97f4a7c15), data, len);
+	unsigned char bytes[16];
+	int i;
+
+	for (i = 0; i < 6; i++)
+		bytes[i] = (unsigned char)((uint64_t)ms >> (40 - 8 * i));
+	bytes[6] = (unsigned char)(0x70 | (a >> 56 & 0x0f));
+	bytes[7] = (unsigned char)(a >> 48);
+	for (i = 0; i < 8; i++)
+		bytes[8 + i] = (unsigned char)(b >> (56 - 8 * i));
+	bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3f));
+	uuid_format(bytes, ret_text);
+}
+
+bool uuid_is_v7(const char *text)
+{
+	int i;
+
+	for (i = 0; i < UUID_TEXT_LEN; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23
+				? text[i] != '-'
+				: !isxdigit((unsigned char)text[i]))
+			return false;
+	return text[UUID_TEXT_LEN] == '\0' && text[14] == '7' &&
+	       strchr("89abAB", text[19]) != NULL;
 }

@@ -5,6 +5,10 @@
 #ifndef BASE_UUID_H
 #define BASE_UUID_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #define UUID_TEXT_LEN 36
 
 /*
@@ -16,5 +20,12 @@
  * processes, forked or not, never meet.
  */
 void uuid_new(char ret_text[UUID_TEXT_LEN + 1]);
+/* One that always comes out the same for a time (ms since 1970) and `len`
+ * bytes: the name of what has none.  No secret, and no proof against those
+ * who look for two of a kind. */
+void uuid_derive(int64_t ms, const void *data, size_t len,
+	char ret_text[UUID_TEXT_LEN + 1]);
+/* Is this the text form of a version 7, in lower or upper case? */
+bool uuid_is_v7(const char *text);
 
 #endif

@@ -219,6 +219,25 @@ static void test_uuid_fork(void)
 	close(fds[1]);
 }
 
+static void test_uuid_derive(void)
+{
+	char a[UUID_TEXT_LEN + 1], b[UUID_TEXT_LEN + 1];
+
+	uuid_derive(1763800000000, "high/1-0", 8, a);
+	uuid_derive(1763800000000, "high/1-0", 8, b);
+	is_str(a, b, "a name makes one id");
+	ok(uuid_is_v7(a) && memcmp(a, "019aaaac-2600-7", 15) == 0,
+		"of version 7, with its time");
+	uuid_derive(1763800000000, "high/1-1", 8, b);
+	ok(strcmp(a + 14, b + 14) != 0, "and another name another");
+	ok(!uuid_is_v7("019aaa93-5e00-4000-8000-000000000000") &&
+			!uuid_is_v7("019aaa93-5e00-7000-8000-00000000000") &&
+			!uuid_is_v7("019aaa93-5e00-7000-8000-0000000000000") &&
+			!uuid_is_v7("019aaa93x5e00-7000-8000-000000000000") &&
+			!uuid_is_v7(""),
+		"what is none is told from it");
+}
+
 int main(void)
 {
 	test_values();
@@ -228,5 +247,6 @@ int main(void)
 	test_places();
 	test_uuid();
 	test_uuid_fork();
+	test_uuid_derive();
 	return tap_done();
 }
