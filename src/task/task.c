@@ -93,6 +93,9 @@ static const struct task_member task_members[] = {
 		TASK_SPAN_MAX_MS },
 	{ NAME("unique"), TASK_KIND_NAME, TASK_AT(unique), 0, 0 },
 	{ NAME("tracked"), TASK_KIND_BOOL, TASK_AT(tracked), 0, 0 },
+	{ NAME("stored"), TASK_KIND_BOOL, TASK_AT(stored), 0, 0 },
+	{ NAME("retry_max"), TASK_KIND_INT, TASK_AT(retry_max), 0,
+		TASK_COUNT_MAX },
 	{ NAME("reply"), TASK_KIND_BOOL, TASK_AT(reply), 0, 0 },
 	{ NAME("created"), TASK_KIND_INT, TASK_AT(created_ms), 0,
 		TASK_WALL_MAX_MS },
@@ -338,6 +341,7 @@ struct task *task_parse(const char *text, size_t len, struct err *err)
 		return NULL;
 	}
 	t = xcalloc(1, sizeof(*t));
+	t->retry_max = -1;
 	if (task_read(t, text, len, err) != 0) {
 		task_free(t);
 		return NULL;
@@ -365,6 +369,7 @@ struct task *task_new(const char *handler, const char *params)
 	struct task *t = xcalloc(1, sizeof(*t));
 
 	t->handler = xstrdup(handler);
+	t->retry_max = -1;
 	t->params = params != NULL ? xstrdup(params) : NULL;
 	task_complete(t, 0);
 	return t;
@@ -409,6 +414,8 @@ char *task_print(const struct task *t, size_t *ret_len)
 	if (t->unique != NULL)
 		jsonw_str(&j, "unique", t->unique);
 	jsonw_bool(&j, "tracked", t->tracked);
+	if (t->stored)
+		jsonw_bool(&j, "stored", true);
 	if (t->reply)
 		jsonw_bool(&j, "reply", true);
 	jsonw_int(&j, "created", t->created_ms);
@@ -416,6 +423,8 @@ char *task_print(const struct task *t, size_t *ret_len)
 	task_print_int(&j, "at", t->at_ms);
 	task_print_int(&j, "deadline", t->deadline_ms);
 	task_print_int(&j, "priority", t->priority);
+	if (t->retry_max >= 0)
+		jsonw_int(&j, "retry_max", t->retry_max);
 	task_print_int(&j, "crashes", t->crashes);
 	task_print_errors(&j, t);
 	jsonw_end_object(&j);

@@ -5,8 +5,8 @@
  * One JSON object in the field `task`:
  *
  *	{"id","handler","params","tenant","attempt","timeout_ms","unique",
- *	 "tracked","reply","created","epoch","delay_ms","at","deadline","priority",
- *	 "crashes","errors"}
+ *	 "tracked","stored","reply","created","epoch","delay_ms","at","deadline",
+ *	 "priority","retry_max","crashes","errors"}
  *
  * Only `handler` is needed from a producer; task_parse fills in the rest.
  *
@@ -68,9 +68,11 @@ struct task {
 			       `created`, else from now) */
 	int64_t deadline_ms; /* not after; 0: never too late */
 	int64_t priority;
-	int64_t epoch; /* fencing token; raised with each dispatch */
-	bool is_named; /* its producer gave it its id */
+	int64_t epoch;     /* fencing token; raised with each dispatch */
+	bool is_named;     /* its producer gave it its id */
+	int64_t retry_max; /* tries after the first; -1: the handler's */
 	bool tracked;
+	bool stored;       /* its row is in PostgreSQL already */
 	bool reply;        /* somebody waits: its outcome is kept for a day */
 	const char *topic; /* where it was taken from: borrowed, no part of the
 			      envelope; NULL: nobody said */

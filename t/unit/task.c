@@ -37,7 +37,8 @@ static void test_minimal(void)
 	ok(t->created_ms >= now_ms && t->created_ms < now_ms + 60000,
 		"it is created now");
 	ok(t->unique == NULL && t->attempt == 0 && t->at_ms == 0 &&
-			t->deadline_ms == 0 && !t->tracked && t->epoch == 0,
+			t->deadline_ms == 0 && !t->tracked && t->epoch == 0 &&
+			!t->stored && t->retry_max == -1,
 		"the rest is unset");
 	task_free(t);
 }
@@ -48,7 +49,8 @@ static void test_full(void)
 		"{\"id\":\"a-1\",\"handler\":\"n\\u00e9\",\"params\":"
 		"{\"b\":12345678901234567890, \"a\":1.50},\"tenant\":\"acme\","
 		"\"attempt\":2,\"timeout_ms\":60000,\"unique\":\"k\","
-		"\"tracked\":true,\"created\":1732240000000,\"epoch\":7,"
+		"\"tracked\":true,\"stored\":true,"
+		"\"created\":1732240000000,\"epoch\":7,\"retry_max\":0,"
 		"\"at\":1732240005000,\"deadline\":1732240009000,"
 		"\"priority\":-3,\"crashes\":1,\"errors\":[{\"at\":5,"
 		"\"text\":\"no \\\"x\\\"\"}],\"later\":{\"v\":[2]}}";
@@ -76,9 +78,10 @@ static void test_full(void)
 	is_str("{\"id\":\"a-1\",\"handler\":\"n\xc3\xa9\",\"params\":"
 	       "{\"b\":12345678901234567890, \"a\":1.50},\"tenant\":\"acme\","
 	       "\"attempt\":2,\"timeout_ms\":60000,\"unique\":\"k\","
-	       "\"tracked\":true,\"created\":1732240000000,\"epoch\":7,"
+	       "\"tracked\":true,\"stored\":true,"
+	       "\"created\":1732240000000,\"epoch\":7,"
 	       "\"at\":1732240005000,\"deadline\":1732240009000,"
-	       "\"priority\":-3,\"crashes\":1,\"errors\":[{\"at\":5,"
+	       "\"priority\":-3,\"retry_max\":0,\"crashes\":1,\"errors\":[{\"at\":5,"
 	       "\"text\":\"no \\\"x\\\"\"}]}",
 		out, "without loss");
 	free(out);
