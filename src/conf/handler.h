@@ -52,7 +52,8 @@ struct conf_handler {
 				limit */
 	int64_t rate_per_us;
 	bool tracked;
-	int64_t output_max; /* bytes kept of a result */
+	int64_t task_logs_max; /* lines of a run kept in PostgreSQL */
+	int64_t output_max;    /* bytes kept of a result */
 
 	/* exec, worker. */
 	struct conf_strings command;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "link/http.h"
@@ -197,7 +198,7 @@ bool handlers_has_room(struct handlers *all, const struct conf_handler *c,
 	struct handler *h = handler_of(all, c);
 	int64_t wait_us = -1;
 
-	if (c->concurrency > 0 && h->running >= c->concurrency) {
+	if (c->concurrency > 0 && h->running + h->reserved >= c->concurrency) {
 		*ret_wait_us = -1;
 		return false;
 	}
@@ -209,6 +210,23 @@ bool handlers_has_room(struct handlers *all, const struct conf_handler *c,
 	if (wait_us > 0)
 		*ret_wait_us = wait_us;
 	return wait_us == 0;
+}
+
+void handlers_reserve(struct handlers *all, const struct conf_handler *c)
+{
+	struct handler *h = handler_of(all, c);
+
+	h->reserved++;
+	handler_rate_take(h);
+}
+
+void handlers_release(struct handlers *all, const struct conf_handler *c)
+{
+	struct handler *h = handler_of(all, c);
+
+	h->reserved--;
+	if (c->rate_count > 0)
+		h->full_at_ns -= handler_rate_step(c);
 }
 
 static void handler_stop(struct handler_run *run, enum handler_stop why)
@@ -369,6 +387,18 @@ void handler_tell_progress(
 {
 	if (run->progress != NULL)
 		run->progress(percent, text, run->arg);
+}
+
+void handlers_on_log(struct handlers *h, handler_log_fn fn)
+{
+	h->on_log = fn;
+}
+
+void handler_tell_log(struct handler_run *run, const char *line)
+{
+	log_info("task %s: %s", run->task->id, line);
+	if (run->handler->all->on_log != NULL)
+		run->handler->all->on_log(line, run->arg);
 }
 
 const char *handler_topic(const struct handler_run *run)

@@ -45,6 +45,8 @@ struct handler_result {
 typedef void (*handler_done_fn)(const struct handler_result *r, void *arg);
 /* Percent (0 to 100) or -1, and a text or NULL. */
 typedef void (*handler_progress_fn)(int percent, const char *text, void *arg);
+/* A line that the run has said for the log; arg: of handler_run. */
+typedef void (*handler_log_fn)(const char *line, void *arg);
 
 /* What a run is told beside the task. */
 struct handler_context {
@@ -61,6 +63,8 @@ struct handlers *handlers_new(struct loop *l, const struct conf *conf,
 	const struct handler_context *ctx, struct err *err);
 /* Kills what runs; no answer comes any more. */
 void handlers_free(struct handlers *h);
+/* Who hears what the runs say for the log, beside the log itself. */
+void handlers_on_log(struct handlers *h, handler_log_fn fn);
 /* Between tasks: drop caches (S1-34). */
 void handlers_trim(struct handlers *h);
 
@@ -71,6 +75,9 @@ const struct conf_handler *handlers_find(
  * ret_wait_us says when to ask again (-1: when a run ends). */
 bool handlers_has_room(
 	struct handlers *h, const struct conf_handler *c, int64_t *ret_wait_us);
+/* Keep the room for one run, to be begun later: release it just before. */
+void handlers_reserve(struct handlers *h, const struct conf_handler *c);
+void handlers_release(struct handlers *h, const struct conf_handler *c);
 
 /*
  * Begin.  Borrows task until done.  NULL only when it answered already.

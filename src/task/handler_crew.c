@@ -151,7 +151,7 @@ static void crew_turn_mute(struct crew_member *m)
 static void crew_log(const struct crew_member *m, const char *line)
 {
 	if (m->run != NULL)
-		log_info("task %s: %s", m->run->task->id, line);
+		handler_tell_log(m->run, line);
 	else
 		log_info("handler %s[%d]: %s", m->crew->handler->conf->name,
 			(int)m->pid, line);

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "task/handler_child.h"
 #include "task/handler_kind.h"
@@ -155,7 +154,7 @@ static void exec_on_log_line(char *line, size_t len, bool is_cut, void *arg)
 	if (len == 0)
 		return;
 	snprintf(x->last, sizeof(x->last), "%s", line);
-	log_info("task %s: %s", x->run->task->id, line);
+	handler_tell_log(x->run, line);
 }
 
 static void exec_on_progress_line(

@@ -63,6 +63,7 @@ struct handler {
 	const struct handler_kind *kind;
 	void *own; /* the kind's */
 	int64_t running;
+	int64_t reserved; /* runs that room is kept for */
 	/* Rate limit: when the bucket would be full again (base/clock, in
 	 * nanoseconds). */
 	int64_t full_at_ns;
@@ -80,6 +81,7 @@ struct handlers {
 	size_t spare_count;
 	struct handler_children *children;
 	struct http_client *http; /* NULL: no request yet */
+	handler_log_fn on_log;    /* NULL: nobody asks */
 };
 
 struct handler_run {
@@ -109,6 +111,8 @@ void handler_finish_text(struct handler_run *run, enum handler_outcome outcome,
 /* percent as handler_progress_fn; text may be NULL. */
 void handler_tell_progress(
 	struct handler_run *run, int percent, const char *text);
+/* A line of the run's own, for the log. */
+void handler_tell_log(struct handler_run *run, const char *line);
 /* Where the task was taken from; "" when nobody said. */
 const char *handler_topic(const struct handler_run *run);
 

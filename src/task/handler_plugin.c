@@ -103,9 +103,10 @@ static void plugin_host_log(const struct reeve_host *host,
 	const struct reeve_task *view, const char *text)
 {
 	const struct plugin *p = (const struct plugin *)host;
+	const struct plugin_task *t = (const struct plugin_task *)view;
 
-	if (view != NULL && view->id[0] != '\0')
-		log_info("task %s: %s", view->id, text);
+	if (t != NULL && t->run != NULL)
+		handler_tell_log(t->run, text);
 	else
 		log_info("handler %s: %s", p->handler->conf->name, text);
 }

@@ -91,7 +91,8 @@ static bool worker_has_room(struct handler *h, int64_t *ret_wait_us)
 {
 	struct crew *crew = h->own;
 
-	if (crew->counts[CREW_IDLE] + worker_startable(crew) > crew->wait_count)
+	if (crew->counts[CREW_IDLE] + worker_startable(crew) >
+		crew->wait_count + h->reserved)
 		return true;
 	*ret_wait_us = -1;
 	if (crew->counts[CREW_BUSY] == 0 && crew->start_us > clock_now())
