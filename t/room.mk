@@ -9,6 +9,7 @@ ROOMS = \
 	src/queue/libqueue.a \
 	src/logger/liblogger.a \
 	src/worker/libworker.a \
+	src/store/libstore.a \
 	src/task/libtask.a \
 	src/link/liblink.a \
 	src/board/libboard.a \

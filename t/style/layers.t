@@ -44,6 +44,7 @@ my @libraries = (
 	[qr{^jansson}, 'task', 'ctl'],
 	[qr{^curl/}, 'link', 'ctl'],
 	[qr{^hiredis/}, 'link'],
+	[qr{^sodium}, 'store'],
 	[qr{^libpq-|^postgresql/}, 'link', 'ctl'],
 );
 

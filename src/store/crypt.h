@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * crypt - hashes of tokens and sealed parameters, by libsodium, which is
+ * loaded when the first of them is asked for.
+ */
+#ifndef STORE_CRYPT_H
+#define STORE_CRYPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct buf;
+
+#define CRYPT_HASH_BYTES 32 /* SHA-256 */
+#define CRYPT_KEY_BYTES  32
+
+struct crypt_key {
+	unsigned char bytes[CRYPT_KEY_BYTES];
+};
+
+/* 0, or -1 with err: libsodium is not there.  Before any of the others. */
+int crypt_load(struct err *err);
+
+void crypt_hash(
+	const void *data, size_t len, unsigned char ret_hash[CRYPT_HASH_BYTES]);
+/* In a time that does not depend on the bytes. */
+bool crypt_is_equal(const void *a, const void *b, size_t len);
+void crypt_random(void *ret_bytes, size_t len);
+/* Lower case hex and a NUL: 2 * len + 1 bytes. */
+void crypt_hex(const void *bytes, size_t len, char *ret_text);
+/* Overwrite what was secret. */
+void crypt_wipe(void *bytes, size_t len);
+
+/* Read a key from a file of 64 hex digits that only its owner may read or
+ * write.  0, or -1 with err, which says how to make one. */
+int crypt_key_read(
+	const char *path, struct crypt_key *ret_key, struct err *err);
+
+/*
+ * Seal text (XChaCha20-Poly1305) so that it opens only with the same key and
+ * the same place: a text such as "tenant/id", so that a sealed value cannot be
+ * moved to another row.  Appends a version, a nonce and the box to out.
+ */
+void crypt_seal(const struct crypt_key *key, const char *place,
+	const void *text, size_t len, struct buf *out);
+/* Appends the text to out.  -1: it was sealed with another key, for another
+ * place, or changed. */
+int crypt_open(const struct crypt_key *key, const char *place,
+	const void *sealed, size_t len, struct buf *out)
+	__attribute__((warn_unused_result));
+
+#endif
