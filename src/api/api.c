@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/http.h"
+#include "loop/http_origin.h"
 #include "worker/worker.h"
 
 #define API_LOG_PATH_MAX   256
@@ -20,6 +21,7 @@ struct api {
 	struct worker *worker;             /* borrowed */
 	const struct api_options *options; /* borrowed */
 	struct http_server *server;        /* owned */
+	struct http_origin *origin;        /* owned */
 	/* The answer at hand, told by api_on_done. */
 	int status;
 	int64_t duration_us;
@@ -101,6 +103,7 @@ static struct http_limits api_limits(const struct api_options *o)
 static void *api_start(struct worker *w, struct err *err)
 {
 	const struct child *child = worker_child(w);
+	struct http_origin *origin;
 	struct http_limits limits;
 	struct api *self;
 	size_t i;
@@ -110,12 +113,18 @@ static void *api_start(struct worker *w, struct err *err)
 			child->pool->name);
 		return NULL;
 	}
+	origin = api_options_origin(child->pool->own, err);
+	if (origin == NULL)
+		return NULL;
 	self = xcalloc(1, sizeof(*self));
 	self->worker = w;
+	self->origin = origin;
 	self->options = child->pool->own;
 	limits = api_limits(self->options);
 	self->server =
 		http_server_new(worker_loop(w), &limits, api_on_request, self);
+	http_server_use_ids(self->server);
+	http_server_set_origin(self->server, self->origin);
 	http_server_on_done(self->server, api_on_done, self);
 	http_server_on_change(self->server, api_on_change, self);
 	for (i = 0; i < child->listener_count; i++)
@@ -160,6 +169,7 @@ static void api_stop(void *arg)
 	struct api *self = arg;
 
 	http_server_free(self->server);
+	http_origin_free(self->origin);
 	free(self);
 }
 

@@ -4,6 +4,7 @@
 #include "api/options.h"
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "loop/http_origin.h"
 
 #define API(field) .offset = offsetof(struct api_options, field)
 /* No client is given longer than an hour. */
@@ -76,12 +77,52 @@ static const struct opt api_options[] = {
 		API(access_log),
 		.default_text = "false",
 		.help = "log a line for each request" },
+	{ .name = "trusted_proxies",
+		.type = OPT_STRINGS,
+		API(trusted_proxies),
+		.help = "addresses and ranges whose word on a client's address "
+			"is taken; unix: who connects to a unix socket" },
+	{ .name = "proxy_header",
+		.type = OPT_ENUM,
+		API(proxy_header),
+		.default_text = "x-forwarded-for",
+		.choices = http_origin_field_names,
+		.help = "the field in which trusted proxies say so" },
 	{ .name = NULL },
 };
+
+struct http_origin *api_options_origin(
+	const struct api_options *o, struct err *err)
+{
+	struct http_origin *origin =
+		http_origin_new((enum http_origin_field)o->proxy_header);
+	size_t i;
+
+	for (i = 0; i < o->trusted_proxies.count; i++)
+		if (http_origin_add(origin, o->trusted_proxies.items[i], err) !=
+			0) {
+			http_origin_free(origin);
+			return NULL;
+		}
+	return origin;
+}
+
+static int api_options_check(
+	const struct conf_pool *pool, const char **ret_setting, struct err *err)
+{
+	struct http_origin *origin = api_options_origin(pool->own, err);
+
+	*ret_setting = "trusted_proxies";
+	if (origin == NULL)
+		return -1;
+	http_origin_free(origin);
+	return 0;
+}
 
 const struct conf_kind conf_kind_http = {
 	.name = "http",
 	.options = api_options,
 	.size = sizeof(struct api_options),
 	.listens = true,
+	.check = api_options_check,
 };

@@ -8,7 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/opt.h"
+
 struct conf_kind;
+struct err;
+struct http_origin;
 
 struct api_options {
 	int64_t max_header, max_body; /* bytes */
@@ -17,8 +21,14 @@ struct api_options {
 	int64_t write_timeout_us, keepalive_timeout_us;
 	int64_t linger_us;
 	bool access_log;
+	struct conf_strings trusted_proxies;
+	int proxy_header; /* enum http_origin_field */
 };
 
 extern const struct conf_kind conf_kind_http;
+
+/* Whom to believe: NULL with err when one of them is no address. */
+struct http_origin *api_options_origin(
+	const struct api_options *o, struct err *err);
 
 #endif

@@ -81,6 +81,17 @@ void http_server_on_done(struct http_server *s, http_done_fn fn, void *arg)
 	s->on_done_arg = arg;
 }
 
+void http_server_use_ids(struct http_server *s)
+{
+	s->uses_ids = true;
+}
+
+void http_server_set_origin(
+	struct http_server *s, const struct http_origin *origin)
+{
+	s->origin = origin;
+}
+
 void http_server_on_change(struct http_server *s, loop_fn fn, void *arg)
 {
 	s->on_change = fn;

@@ -16,8 +16,9 @@
 
 #include "loop/loop.h"
 
-struct http_server;
+struct http_origin;
 struct http_request;
+struct http_server;
 
 enum http_method {
 	HTTP_GET = 0,
@@ -79,6 +80,12 @@ void http_server_on_change(struct http_server *s, loop_fn fn, void *arg);
 typedef void (*http_done_fn)(int status, int64_t duration_us, void *arg);
 void http_server_on_done(struct http_server *s, http_done_fn fn, void *arg);
 
+/* Give each answer the field X-Request-Id, with http_request_id. */
+void http_server_use_ids(struct http_server *s);
+/* Whom to believe where requests come from; borrowed (NULL: nobody). */
+void http_server_set_origin(
+	struct http_server *s, const struct http_origin *origin);
+
 /* All borrowed until http_reply. */
 enum http_method http_request_method(const struct http_request *req);
 /* The path, percent-decoded and without dot segments, NUL-terminated. */
@@ -98,6 +105,16 @@ const char *http_request_header(
 bool http_request_header_at(const struct http_request *req, unsigned index,
 	const char **ret_name, const char **ret_value);
 const char *http_request_body(const struct http_request *req, size_t *ret_len);
+
+/* What the client calls the request in X-Request-Id, when that is up to 128
+ * bytes of visible ASCII; else an id made here. */
+const char *http_request_id(struct http_request *req);
+/*
+ * The client's address as text: of the other end of the connection, or what
+ * trusted proxies say of it (http_server_set_origin).  "unix" for a unix
+ * socket; "" when the client had left before this was asked.
+ */
+const char *http_request_client(struct http_request *req);
 
 /* Who is on the other end of a unix socket; false for TCP. */
 struct http_peer {

@@ -118,9 +118,11 @@ void http_answer_put(
 	bool has_body = !a->is_head && !http_answer_is_bare(a->status);
 	size_t extra = a->extra == NULL ? 0 : a->extra->len;
 	size_t type = a->type == NULL ? 0 : strlen(a->type);
+	size_t id = a->id == NULL ? 0 : strlen(a->id);
 	char *start, *at;
 
-	start = at = buf_reserve(out, HTTP_FIXED_MAX + extra + type + a->len);
+	start = at =
+		buf_reserve(out, HTTP_FIXED_MAX + extra + type + id + a->len);
 	at = put_text(at, "HTTP/1.1 ");
 	at = put_number(at, (uint64_t)a->status);
 	*at++ = ' ';
@@ -144,6 +146,11 @@ void http_answer_put(
 		at = put_text(at, "Connection: close\r\n");
 	else if (a->says_keep_alive)
 		at = put_text(at, "Connection: keep-alive\r\n");
+	if (a->id != NULL) {
+		at = put_text(at, "X-Request-Id: ");
+		at = put_text(at, a->id);
+		at = put_text(at, "\r\n");
+	}
 	if (extra > 0) {
 		memcpy(at, a->extra->data, extra);
 		at += extra;

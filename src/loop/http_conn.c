@@ -208,6 +208,10 @@ static void http_conn_refuse(struct http_conn *c, int status, const char *why)
 	};
 	int64_t began_us = c->req->began_us;
 
+	/* What has been read of it may lie elsewhere by now. */
+	uuid_new(c->req->id);
+	if (s->uses_ids)
+		a.id = c->req->id;
 	http_answer_problem(&body, status, why);
 	a.body = body.data;
 	a.len = body.len;
@@ -459,6 +463,21 @@ void http_conn_part(struct http_conn *c)
 {
 	if (c->out.len > 0)
 		(void)http_conn_send(c, &c->out);
+}
+
+void http_conn_peer(
+	const struct http_conn *c, char ret_text[HTTP_ORIGIN_TEXT_MAX])
+{
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(a);
+
+	if (c->is_unix) {
+		memcpy(ret_text, HTTP_ORIGIN_UNIX, sizeof(HTTP_ORIGIN_UNIX));
+		return;
+	}
+	/* Not known any more when the client has reset the connection. */
+	(void)getpeername(c->fd, (struct sockaddr *)&a, &len);
+	http_origin_print(&a, ret_text);
 }
 
 void http_conn_hurry(struct http_conn *c, int64_t deadline_us)

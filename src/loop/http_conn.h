@@ -21,7 +21,9 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "base/uuid.h"
 #include "loop/http.h"
+#include "loop/http_origin.h"
 #include "loop/http_parse.h"
 
 #define HTTP_READ_SIZE  16384      /* of one read */
@@ -76,6 +78,8 @@ struct http_request {
 	struct buf extra; /* further fields of the answer */
 	char *query;      /* decoded pairs, once asked for; owned */
 	size_t query_len;
+	char id[UUID_TEXT_LEN + 1];        /* made here; "" */
+	char client[HTTP_ORIGIN_TEXT_MAX]; /* once asked for; "" */
 	struct http_parse parse; /* last: its fields are not cleared */
 };
 
@@ -117,6 +121,8 @@ struct http_server {
 	loop_fn on_change;
 	void *on_change_arg;
 	struct http_counts counts;
+	bool uses_ids;
+	const struct http_origin *origin; /* NULL */
 
 	SLIST_HEAD(, http_listener) listeners;
 	bool is_paused;           /* listeners are not watched */
@@ -157,6 +163,10 @@ void http_conn_expire(struct http_conn *c);
 void http_conn_resume(struct http_conn *c);
 /* Before it is freed: send of its answers what goes at once. */
 void http_conn_part(struct http_conn *c);
+/* The address of its other end; "unix" for a unix socket, "" when it is not
+ * known. */
+void http_conn_peer(
+	const struct http_conn *c, char ret_text[HTTP_ORIGIN_TEXT_MAX]);
 /* A draining server waits for its next request no longer than until then. */
 void http_conn_hurry(struct http_conn *c, int64_t deadline_us);
 
@@ -176,6 +186,7 @@ struct http_answer {
 	const void *body;
 	size_t len;
 	const struct buf *extra; /* NULL: none */
+	const char *id;          /* NULL: none */
 	bool is_head;            /* leave the body off */
 	bool says_close, says_keep_alive;
 };

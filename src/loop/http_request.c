@@ -5,12 +5,15 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
 #include "loop/http_conn.h"
 #include "loop/http_target.h"
 #include "loop/http_token.h"
+
+#define HTTP_ID_MAX 128 /* bytes of an id that a client gives */
 
 struct http_request *http_request_take(struct http_server *s)
 {
@@ -140,6 +143,56 @@ bool http_request_peer(
 	return true;
 }
 
+static bool http_request_is_id(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] > ' ' && text[len] <= '~')
+		len++;
+	return text[len] == '\0' && len > 0 && len <= HTTP_ID_MAX;
+}
+
+const char *http_request_id(struct http_request *req)
+{
+	const char *given;
+
+	if (req->id[0] != '\0')
+		return req->id;
+	given = http_request_header(req, "X-Request-Id");
+	if (given != NULL && http_request_is_id(given))
+		return given;
+	uuid_new(req->id);
+	return req->id;
+}
+
+/* What trusted proxies say. */
+static void http_request_believe(struct http_request *req)
+{
+	const struct http_origin *o = req->server->origin;
+	struct http_origin_walk walk = { .origin = o };
+	const char *wanted = http_origin_name(o), *name, *value;
+	unsigned i;
+
+	for (i = 0; http_request_header_at(req, i, &name, &value); i++)
+		if (strcasecmp(name, wanted) == 0)
+			http_origin_feed(&walk, value);
+	if (walk.has_address)
+		memcpy(req->client, walk.address, sizeof(req->client));
+}
+
+const char *http_request_client(struct http_request *req)
+{
+	const struct http_origin *o;
+
+	if (req->client[0] != '\0' || req->conn == NULL)
+		return req->client;
+	http_conn_peer(req->conn, req->client);
+	o = req->server->origin;
+	if (o != NULL && http_origin_trusts(o, req->client))
+		http_request_believe(req);
+	return req->client;
+}
+
 int http_reply_header(
 	struct http_request *req, const char *name, const char *value)
 {
@@ -169,6 +222,7 @@ void http_request_answer(struct http_request *req, struct http_answer *a)
 	struct http_conn *c = req->conn;
 
 	a->extra = &req->extra;
+	a->id = req->server->uses_ids ? http_request_id(req) : NULL;
 	a->is_head = req->parse.method == HTTP_HEAD;
 	a->says_close = req->server->is_draining || !req->parse.keep_alive;
 	a->says_keep_alive = req->parse.minor == 0;

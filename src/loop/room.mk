@@ -14,6 +14,8 @@ src_loop_libloop_a_SOURCES += src/loop/http_chunk.c
 src_loop_libloop_a_SOURCES += src/loop/http_chunk.h
 src_loop_libloop_a_SOURCES += src/loop/http_conn.c
 src_loop_libloop_a_SOURCES += src/loop/http_conn.h
+src_loop_libloop_a_SOURCES += src/loop/http_origin.c
+src_loop_libloop_a_SOURCES += src/loop/http_origin.h
 src_loop_libloop_a_SOURCES += src/loop/http_parse.c
 src_loop_libloop_a_SOURCES += src/loop/http_parse.h
 src_loop_libloop_a_SOURCES += src/loop/http_request.c
@@ -31,6 +33,11 @@ check_PROGRAMS += t/unit/http.t
 t_unit_http_t_SOURCES = t/unit/http.c t/unit/http_help.c t/unit/http_help.h \
 	t/tap.c t/tap.h
 t_unit_http_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/http_origin.t
+t_unit_http_origin_t_SOURCES = t/unit/http_origin.c t/unit/http_help.c \
+	t/unit/http_help.h t/tap.c t/tap.h
+t_unit_http_origin_t_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/http_stream.t
 t_unit_http_stream_t_SOURCES = t/unit/http_stream.c t/unit/http_help.c \

@@ -10,6 +10,7 @@
 #include "api/route.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "board/board.h"
 #include "conf/conf.h"
 #include "loop/http.h"
@@ -145,11 +146,30 @@ static void test_options(void)
 
 	is_str("http", conf_kind_http.name, "the kind is http");
 	for (o = conf_kind_http.options; o->name != NULL; o++)
-		if (o->help == NULL || o->default_text == NULL ||
+		if (o->help == NULL ||
+			(o->default_text == NULL && o->type != OPT_STRINGS) ||
 			o->offset >= conf_kind_http.size)
 			buf_printf(&text, "%s ", o->name);
 	is_str("", buf_str(&text), "each option has a default and a help");
 	buf_done(&text);
+}
+
+static void test_proxies(void)
+{
+	char good[] = "10.0.0.0/8", bad[] = "10.0.0.1/8";
+	char *items[] = { good, bad };
+	struct api_options own = { .trusted_proxies = { items, 1 } };
+	struct conf_pool pool = { .own = &own };
+	const char *setting = "";
+	struct err err = { 0, "" };
+
+	is_int(0, conf_kind_http.check(&pool, &setting, &err),
+		"a trusted range is well");
+	own.trusted_proxies.count = 2;
+	is_int(-1, conf_kind_http.check(&pool, &setting, &err),
+		"one that can't be meant so is refused");
+	is_str("trusted_proxies", setting, "with the setting");
+	has_str("\"10.0.0.1/8\"", err.text, "and the text that is wrong");
 }
 
 int main(void)
@@ -176,6 +196,7 @@ int main(void)
 	test_ready();
 	test_routes();
 	test_options();
+	test_proxies();
 	http_server_free(server);
 	close(fd);
 	loop_timer_free(tick);
