@@ -99,6 +99,7 @@ struct topic {
 	struct redis *reader; /* reads, and the acks that go with them */
 	enum topic_state state;
 	bool is_paused;
+	bool may_repeat;        /* the read may bring what is in hand */
 	bool is_empty;          /* the last read brought less than asked */
 	int64_t client_id;      /* of the reader's connection; 0: unknown */
 	int64_t weight, credit; /* order: weighted */

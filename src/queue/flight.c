@@ -371,7 +371,7 @@ static bool flight_is_early(struct flight *f)
 	return true;
 }
 
-static bool flight_is_in_hand(const struct topic *t, const char *id)
+bool flight_holds(const struct topic *t, const char *id)
 {
 	const struct flight *f;
 
@@ -396,7 +396,7 @@ void flight_take(struct topic *t, const char *id, const char *text, size_t len,
 	struct flight *f;
 
 	/* It was claimed from ourselves: its outcome is slow to be stored. */
-	if (deliveries > 0 && flight_is_in_hand(t, id))
+	if (deliveries > 0 && flight_holds(t, id))
 		return;
 	if (text == NULL)
 		(void)err_set(&err, 0, "the entry has no field 'task'");

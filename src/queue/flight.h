@@ -20,6 +20,8 @@ void flight_on_arrival(struct consumer *c);
  */
 void flight_take(struct topic *t, const char *id, const char *text, size_t len,
 	int64_t deliveries);
+/* Is the entry in hand, at whatever stage? */
+bool flight_holds(const struct topic *t, const char *id);
 /* Start those that wait for room at their handler. */
 void flight_start_waiting(struct consumer *c);
 /* It is another's now: kill the handler, drop the result. */

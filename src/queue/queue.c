@@ -15,6 +15,7 @@
 #include "queue/lease.h"
 #include "queue/mark.h"
 #include "queue/queue.h"
+#include "queue/regain.h"
 #include "queue/topic.h"
 
 /* Outcomes on their way, beyond which no more is read. */
@@ -111,6 +112,7 @@ static void queue_on_commands(
 	for (i = 0; i < c->topic_count; i++) {
 		topic_move_due(&c->topics[i]);
 		lease_sweep(&c->topics[i]);
+		regain_look(&c->topics[i]);
 	}
 	consumer_poke(c);
 }

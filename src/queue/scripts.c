@@ -99,6 +99,29 @@ struct redis_script script_takeover = {
 		"return out\n",
 };
 
+struct redis_script script_regain = {
+	.name = "regain",
+	.text = "local group, me = ARGV[1], ARGV[2]\n"
+		"local out = {}\n"
+		"for i = 3, #ARGV do\n"
+		"  local id = ARGV[i]\n"
+		"  local own = redis.call('XPENDING', KEYS[1], group, id, id,"
+		" 1, me)[1]\n"
+		"  local got = own and redis.call('XCLAIM', KEYS[1], group, me,"
+		" 0, id, 'RETRYCOUNT', own[4])[1]\n"
+		"  if got then\n"
+		"    local env = ''\n"
+		"    for k = 1, #got[2], 2 do\n"
+		"      if got[2][k] == 'task' then env = got[2][k + 1] end\n"
+		"    end\n"
+		"    out[#out + 1] = id\n"
+		"    out[#out + 1] = own[4] - 1\n"
+		"    out[#out + 1] = env\n"
+		"  end\n"
+		"end\n"
+		"return out\n",
+};
+
 struct redis_script script_unique = {
 	.name = "unique",
 	.text = "local now = redis.call('GET', KEYS[1])\n"

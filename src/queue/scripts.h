@@ -30,6 +30,12 @@ extern struct redis_script script_renew;
  * dead consumer is deleted when nothing is pending for it.
  */
 extern struct redis_script script_takeover;
+/*
+ * Take what is our own and was never seen here.  KEYS: stream.  ARGV: group,
+ * me, ids.  Returns triples as the above; an entry that is another's by now is
+ * none of them.  Counts no delivery.
+ */
+extern struct redis_script script_regain;
 /* Hold a uniqueness key.  KEYS: it.  ARGV: task id.  Returns 1, or 0 when
  * another task holds it. */
 extern struct redis_script script_unique;

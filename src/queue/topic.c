@@ -11,6 +11,7 @@
 #include "queue/finish.h"
 #include "queue/flight.h"
 #include "queue/lease.h"
+#include "queue/regain.h"
 #include "queue/scripts.h"
 #include "queue/topic.h"
 
@@ -85,6 +86,7 @@ static void topic_on_paused(const struct redis_reply *reply, void *arg)
 	t->is_empty = false;
 	topic_move_due(t);
 	lease_sweep(t);
+	regain_look(t);
 	finish_resend(t);
 	consumer_poke(t->consumer);
 }
@@ -178,16 +180,19 @@ void topic_done(struct topic *t)
  * while it was pending. */
 static void topic_take_entry(struct topic *t, const struct redis_reply *entry)
 {
+	const char *id = redis_text(redis_at(entry, 0), NULL);
 	const struct redis_reply *fields = redis_at(entry, 1);
 	const struct redis_reply *task = NULL;
 	size_t len = 0;
 	const char *text = NULL;
 
+	if (t->may_repeat && flight_holds(t, id))
+		return;
 	if (fields != NULL && redis_type(fields) == REDIS_ARRAY)
 		task = redis_field(fields, "task");
 	if (task != NULL)
 		text = redis_text(task, &len);
-	flight_take(t, redis_text(redis_at(entry, 0), NULL), text, len, 0);
+	flight_take(t, id, text, len, 0);
 }
 
 static void topic_take_all(struct topic *t, const struct redis_reply *reply)
@@ -198,6 +203,7 @@ static void topic_take_all(struct topic *t, const struct redis_reply *reply)
 	flight_on_arrival(t->consumer);
 	for (i = 0; i < n; i++)
 		topic_take_entry(t, redis_at(entries, i));
+	t->may_repeat = false;
 }
 
 static void topic_on_error(struct topic *t, const struct redis_reply *reply)

@@ -7,7 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use QueueNode;
-use Reeve qw(http_get send_signal wait_until);
+use Reeve qw(http_get send_signal slow wait_until);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -65,6 +65,64 @@ subtest 'what a killed worker had in hand is in flight no more' => sub {
 	ok(wait_until(sub { dead_letters($redis) == 5 }, 10),
 		'three deaths make them dead letters');
 	ok(wait_until(sub { $gauge->() == 0 }, 10), 'and none is in flight');
+	$r->finish;
+};
+
+# What a worker reads, and never hears of: the answer goes to somebody who
+# says that he is this worker.
+sub read_as
+{
+	my ($redis, $name, $text) = @_;
+	$redis->cmd('MULTI');
+	$redis->cmd('XADD', $STREAM, '*', 'task', $text);
+	$redis->cmd('XREADGROUP', 'GROUP', 'reeve', $name, 'STREAMS', $STREAM, '>');
+	$redis->cmd('EXEC');
+}
+
+sub cut_connections
+{
+	my ($redis) = @_;
+	$redis->cmd('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+}
+
+subtest 'a delivery that was lost with its connection comes again' => sub {
+	my ($r, $redis) = node('unseen', 'topics: { high: 1 }');
+	$r->start or return;
+	push_task($redis, '{"handler":"long","id":"held"}');
+	ok(wait_until(sub { runs($r) == 1 }, 10), 'one runs');
+	my %owners = owners($redis);
+	my ($name) = values %owners;
+	read_as($redis, $name, "{\"handler\":\"note\",\"id\":\"u$_\"}") for 1 .. 3;
+	is(pending($redis), 4, 'three more are its own, which it can not know');
+	my $begun = time;
+	cut_connections($redis);
+	ok(wait_until(sub { runs($r) == 4 && pending($redis) == 1 }, 10),
+		'they run when it is connected again');
+	cmp_ok(time - $begun, '<', slow(6), 'and not after claim_after');
+	is(scalar(grep { /^held/ } runs($r)), 1, 'what it had in hand goes on');
+	my @row = @{$redis->cmd('XPENDING', $STREAM, 'reeve', '-', '+', 1)->[0]};
+	is($row[3], 1, 'and is delivered no second time');
+	like($r->pool_log('queue.high'), qr/took 3 tasks whose delivery was lost/,
+		'which is told');
+	$redis->cmd('PUBLISH', 't:control', 'cancel held');
+	ok(wait_until(sub { is_idle($redis) }, 10), 'it can be cancelled');
+	$r->finish;
+};
+
+subtest 'connections come and go, and each task runs once' => sub {
+	my ($r, $redis) = node('cut', 'topics: [high, low], concurrency: 8');
+	$r->start or return;
+	push_task($redis, "{\"handler\":\"nap\",\"id\":\"n$_\"}") for 1 .. 60;
+	for (1 .. 12) {
+		sleep 0.15;
+		cut_connections($redis);
+	}
+	ok(wait_until(sub { is_idle($redis) }, 20), 'all are done');
+	my %runs;
+	$runs{(split / /)[0]}++ for runs($r);
+	is(scalar(keys %runs), 60, 'each has run');
+	is_deeply([grep { $runs{$_} > 1 } keys %runs], [], 'none twice');
+	is(stats($redis)->{success}, 60, 'and counts once');
 	$r->finish;
 };
 
