@@ -11,6 +11,7 @@ ROOMS = \
 	src/worker/libworker.a \
 	src/store/libstore.a \
 	src/task/libtask.a \
+	src/when/libwhen.a \
 	src/link/liblink.a \
 	src/board/libboard.a \
 	src/conf/libconf.a \
