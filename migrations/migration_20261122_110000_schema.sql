@@ -193,8 +193,9 @@ CREATE INDEX task_instances_definition ON reeve.task_instances (task_definition_
 	WHERE task_definition_id IS NOT NULL;
 CREATE INDEX task_instances_parent ON reeve.task_instances (parent_id, id)
 	WHERE parent_id IS NOT NULL;
-CREATE INDEX task_instances_live ON reeve.task_instances (execution_node, id)
-	WHERE status IN ('PENDING', 'RUNNING');
+-- Not of RUNNING: each task would pay for it twice, at its begin and its end.
+CREATE INDEX task_instances_pending ON reeve.task_instances (id)
+	WHERE status = 'PENDING';
 CREATE INDEX task_instances_failed ON reeve.task_instances (id)
 	WHERE status IN ('FAILED', 'TIMEOUT', 'CANCELLED', 'MISFIRED', 'SKIPPED');
 
@@ -360,6 +361,207 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION reeve.push IS
 	'Enqueue a task on commit of this transaction; returns its id, or that of the task that holds the unique key.';
+
+-- Ends ---------------------------------------------------------------------
+
+-- Runs of these definitions that are held back, and have nothing to wait for
+-- any more, go into the outbox: all where overlap is allow, else the oldest.
+CREATE FUNCTION reeve.runs_release(definitions uuid[]) RETURNS int
+LANGUAGE plpgsql SET search_path = reeve, pg_temp AS $$
+DECLARE
+	free task_instances;
+	released int := 0;
+BEGIN
+	FOR free IN
+		UPDATE task_instances t SET is_held = false
+		FROM (SELECT i.id, d.overlap, row_number() OVER (PARTITION BY d.id
+				ORDER BY i.fire_time, i.id) AS place
+			FROM task_active a
+			JOIN task_instances i ON i.id = a.instance_id
+			JOIN task_definitions d ON d.id = a.definition_id
+			WHERE d.id = ANY (definitions) AND i.is_held AND i.status = 'PENDING'
+			AND NOT EXISTS (SELECT FROM task_active b
+				WHERE b.definition_id = d.depends_on)
+			AND (d.overlap = 'allow' OR NOT EXISTS (SELECT FROM task_active b
+				JOIN task_instances o ON o.id = b.instance_id
+				WHERE b.definition_id = d.id AND NOT o.is_held))) h
+		WHERE t.id = h.id AND (h.place = 1 OR h.overlap = 'allow')
+		RETURNING t.*
+	LOOP
+		INSERT INTO outbox (instance_id, topic, envelope)
+			VALUES (free.id, free.topic, envelope(free));
+		released := released + 1;
+	END LOOP;
+	RETURN released;
+END $$;
+COMMENT ON FUNCTION reeve.runs_release IS
+	'Let go what overlap or depends_on held back; returns how many.';
+
+-- What the end of a run brings with it, once: of these ids only those count
+-- that this very transaction has ended (not in a savepoint).  Who fires a
+-- definition has to lock its row before he looks whether it runs.
+CREATE FUNCTION reeve.runs_ended(ids uuid[]) RETURNS void
+LANGUAGE plpgsql SET search_path = reeve, pg_temp AS $$
+DECLARE
+	ended task_instances[];
+	ran uuid[]; -- definitions
+	next uuid[];
+BEGIN
+	SELECT array_agg(t ORDER BY t.id) INTO ended FROM task_instances t
+		WHERE t.id = ANY (ids) AND t.xmin = pg_current_xact_id()::xid
+		AND t.status NOT IN ('PENDING', 'RUNNING');
+	IF ended IS NULL THEN
+		RETURN;
+	END IF;
+	DELETE FROM task_keys k USING unnest(ended) e
+		WHERE k.instance_id = e.id AND e.unique_key IS NOT NULL;
+
+	-- Definitions.
+	SELECT array_agg(DISTINCT e.task_definition_id) INTO ran FROM unnest(ended) e
+		WHERE e.task_definition_id IS NOT NULL;
+	IF ran IS NOT NULL THEN
+		PERFORM FROM task_definitions d
+			WHERE d.id = ANY (ran) OR d.depends_on = ANY (ran)
+			ORDER BY d.id FOR NO KEY UPDATE;
+		DELETE FROM task_active a USING unnest(ended) e WHERE a.instance_id = e.id;
+		UPDATE task_definitions d
+			SET last_state = e.status, last_end = e.end_time
+			FROM (SELECT DISTINCT ON (task_definition_id) * FROM unnest(ended)
+				ORDER BY task_definition_id, end_time DESC) e
+			WHERE d.id = e.task_definition_id;
+		UPDATE task_definitions d
+			SET next_fire = d.last_end
+				+ (d.rule->>'delay_ms')::bigint * interval '1 millisecond'
+			WHERE d.id = ANY (ran) AND d.schedule_type = 'FIXED_DELAY'
+			AND d.next_fire IS NULL AND d.status = 'ENABLED'
+			AND d.last_end + (d.rule->>'delay_ms')::bigint * interval '1 millisecond'
+				<= coalesce(d.end_at, 'infinity');
+		IF FOUND THEN
+			PERFORM pg_notify('reeve_definitions', '');
+		END IF;
+		-- Who waits for a success that did not come waits no more.
+		WITH left_out AS (
+			UPDATE task_instances t SET status = 'SKIPPED', is_held = false,
+				end_time = clock_timestamp(), error_message =
+				'the run it depends on ended as ' || p.last_state
+			FROM task_definitions d
+			JOIN task_definitions p ON p.id = d.depends_on
+			JOIN task_active a ON a.definition_id = d.id
+			WHERE p.id = ANY (ran) AND p.last_state <> 'SUCCESS'
+			AND t.id = a.instance_id AND t.is_held AND t.status = 'PENDING'
+			AND NOT EXISTS (SELECT FROM task_active b WHERE b.definition_id = p.id)
+			RETURNING t.id)
+		SELECT array_agg(id) INTO next FROM left_out;
+		IF next IS NOT NULL THEN
+			PERFORM runs_ended(next);
+		END IF;
+		PERFORM runs_release(array_agg(d.id)) FROM task_definitions d
+			WHERE d.id = ANY (ran) OR d.depends_on = ANY (ran);
+	END IF;
+
+	-- Parents: no runs themselves, they end with their last child.
+	PERFORM FROM task_instances p
+		WHERE p.id IN (SELECT e.parent_id FROM unnest(ended) e)
+		ORDER BY p.id FOR NO KEY UPDATE;
+	WITH counted AS (
+		UPDATE task_instances p SET children_done = p.children_done + c.n,
+			children_failed = p.children_failed + c.bad,
+			progress = CASE WHEN p.children > 0 THEN
+				least(100, 100 * (p.children_done + c.n) / p.children)
+				ELSE p.progress END,
+			status = CASE WHEN p.children = 0
+				OR p.status NOT IN ('PENDING', 'RUNNING') THEN p.status
+				WHEN p.children_done + c.n < p.children THEN 'RUNNING'
+				WHEN p.children_failed + c.bad > 0 THEN 'FAILED'
+				ELSE 'SUCCESS' END,
+			start_time = coalesce(p.start_time, c.since),
+			end_time = CASE WHEN p.children > 0
+				AND p.children_done + c.n >= p.children
+				THEN coalesce(p.end_time, c.till) ELSE p.end_time END
+		FROM (SELECT e.parent_id, count(*) AS n,
+				count(*) FILTER (WHERE e.status <> 'SUCCESS') AS bad,
+				min(e.start_time) AS since, max(e.end_time) AS till
+			FROM unnest(ended) e WHERE e.parent_id IS NOT NULL
+			GROUP BY e.parent_id) c
+		WHERE p.id = c.parent_id
+		RETURNING p.id, p.children > 0 AND p.children_done >= p.children
+			AND p.end_time = c.till AS is_over)
+	SELECT array_agg(id) INTO next FROM counted WHERE is_over;
+	IF next IS NOT NULL THEN
+		PERFORM runs_ended(next);
+	END IF;
+END $$;
+COMMENT ON FUNCTION reeve.runs_ended IS
+	'To be called by who ends runs, in the same transaction: frees unique keys, steps definitions on, releases what waited, counts for parents.';
+
+-- Cancel what has not begun.  Returns the state it was in, or NULL: unknown.
+-- What is RUNNING has to be told to its worker, by a mark in Redis.
+CREATE FUNCTION reeve.task_cancel(task uuid) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
+DECLARE
+	was task_instances;
+BEGIN
+	SELECT * INTO was FROM task_instances t WHERE t.id = task
+		AND (current_setting('role') <> 'reeve_api'
+			OR t.tenant_id = current_setting('reeve.tenant', true))
+		FOR NO KEY UPDATE;
+	IF was.status = 'PENDING' OR (was.status = 'RUNNING' AND was.children > 0) THEN
+		UPDATE task_instances t SET status = 'CANCELLED', is_held = false,
+			end_time = clock_timestamp() WHERE t.id = task;
+		DELETE FROM outbox o WHERE o.instance_id = task;
+		PERFORM runs_ended(ARRAY[task]);
+		PERFORM task_cancel(t.id) FROM task_instances t
+			WHERE was.children > 0 AND t.parent_id = task AND t.status = 'PENDING';
+	END IF;
+	RETURN was.status;
+END $$;
+COMMENT ON FUNCTION reeve.task_cancel IS
+	'Cancel a task that has not begun; returns the state it was in.';
+
+-- Once more, from the first attempt on.  Returns the state it was in, or NULL:
+-- unknown; one that is not over is left as it is.
+CREATE FUNCTION reeve.task_retry(task uuid) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
+DECLARE
+	was task_instances;
+	made task_instances;
+BEGIN
+	SELECT * INTO was FROM task_instances t WHERE t.id = task
+		AND (current_setting('role') <> 'reeve_api'
+			OR t.tenant_id = current_setting('reeve.tenant', true))
+		FOR NO KEY UPDATE;
+	IF was.status IS NULL OR was.status IN ('PENDING', 'RUNNING') OR was.children > 0 THEN
+		RETURN was.status;
+	END IF;
+	IF was.unique_key IS NOT NULL THEN
+		INSERT INTO task_keys (tenant_id, unique_key, instance_id)
+			VALUES (was.tenant_id, was.unique_key, task) ON CONFLICT DO NOTHING;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'another task holds the unique key "%"', was.unique_key
+				USING ERRCODE = 'unique_violation';
+		END IF;
+	END IF;
+	IF was.task_definition_id IS NOT NULL THEN
+		INSERT INTO task_active (instance_id, definition_id)
+			SELECT task, d.id FROM task_definitions d WHERE d.id = was.task_definition_id
+			ON CONFLICT DO NOTHING;
+	END IF;
+	UPDATE task_instances p SET children_done = p.children_done - 1,
+		children_failed = p.children_failed - (was.status <> 'SUCCESS')::int,
+		status = CASE WHEN p.children > 0 THEN 'RUNNING' ELSE p.status END,
+		end_time = CASE WHEN p.children > 0 THEN NULL ELSE p.end_time END
+		WHERE p.id = was.parent_id AND p.children_done > 0;
+	UPDATE task_instances t SET status = 'PENDING', epoch = t.epoch + 1, retry_count = 0,
+		due_at = NULL, start_time = NULL, end_time = NULL, execution_duration = NULL,
+		deadline = NULL, error_message = NULL, result = NULL, progress = NULL,
+		progress_text = NULL, worker = NULL, execution_node = NULL
+		WHERE t.id = task RETURNING * INTO made;
+	INSERT INTO outbox (instance_id, topic, envelope)
+		VALUES (task, made.topic, envelope(made));
+	RETURN was.status;
+END $$;
+COMMENT ON FUNCTION reeve.task_retry IS
+	'Run a task that is over once more; returns the state it was in.';
 
 -- Nodes, the leader, statistics --------------------------------------------
 
