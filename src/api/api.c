@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/call.h"
 #include "api/options.h"
-#include "api/route.h"
+#include "api/service.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,6 +23,7 @@ struct api {
 	const struct api_options *options; /* borrowed */
 	struct http_server *server;        /* owned */
 	struct http_origin *origin;        /* owned */
+	struct service service;
 	/* The answer at hand, told by api_on_done. */
 	int status;
 	int64_t duration_us;
@@ -36,7 +38,7 @@ static void api_on_request(struct http_request *req, void *arg)
 		snprintf(self->path, sizeof(self->path), "%s",
 			http_request_path(req));
 	worker_task_begin(self->worker);
-	route_serve(worker_child(self->worker)->board, req);
+	call_begin(&self->service, req);
 	worker_task_end(self->worker, self->status == 500, self->duration_us);
 }
 
@@ -120,6 +122,12 @@ static void *api_start(struct worker *w, struct err *err)
 	self->worker = w;
 	self->origin = origin;
 	self->options = child->pool->own;
+	self->service = (struct service){
+		.worker = w,
+		.conf = child->conf,
+		.options = self->options,
+		.board = child->board,
+	};
 	limits = api_limits(self->options);
 	self->server =
 		http_server_new(worker_loop(w), &limits, api_on_request, self);

@@ -109,7 +109,8 @@ static void test_bad(void)
 {
 	refused("{}", "taskName: is missing");
 	refused("{\"taskName\":null}", "taskName: must not be null");
-	refused("{\"taskName\":7}", "taskName: must be a string, not a number");
+	refused("{\"taskName\":7}",
+		"taskName: must be a string, not a whole number");
 	refused("{\"taskName\":\"\"}", "taskName: must not be empty");
 	refused("{\"taskName\":\"abcdef\"}",
 		"taskName: is 6 bytes long, and may have 5");
@@ -117,7 +118,7 @@ static void test_bad(void)
 		"nope: there is no such field");
 	refused("{\"taskName\":\"a\",\"count\":10,\"enabled\":1}",
 		"count: must be 1 to 9, not 10; enabled: must be true or "
-		"false, not a number");
+		"false, not a whole number");
 	refused("{\"taskName\":\"a\",\"count\":1e2}",
 		"count: must be a whole number, not a number");
 	refused("{\"taskName\":\"a\",\"mode\":\"x\"}",
@@ -129,15 +130,15 @@ static void test_bad(void)
 		"timeout: must be milliseconds, or text like \"30s\" or "
 		"\"1h30m\"");
 	refused("{\"taskName\":\"a\",\"params\":[1]}",
-		"params: must be an object, or a string that holds one, not a "
-		"list");
+		"params: must be an object, or a string that holds one, not an "
+		"array");
 	refused("{\"taskName\":\"a\",\"params\":\"[1]\"}",
-		"params: must be an object, or a string that holds one, not a "
-		"list");
+		"params: must be an object, or a string that holds one, not an "
+		"array");
 	refused("{\"taskName\":\"a\",\"tags\":[]}",
 		"tags: must have 1 to 2 items");
 	refused("{\"taskName\":\"a\",\"tags\":[1]}",
-		"tags: must be a list of strings, not a number");
+		"tags: must be an array of strings, not a whole number");
 	refused("{\"taskName\":\"a\",\"subtasks\":[{\"topic\":\"a\"},{}]}",
 		"subtasks[1].topic: is missing");
 	ok(strstr(faults_of("{\"taskName\":\"a\"} x"), ": ") != NULL,

@@ -6,11 +6,14 @@
 #include <unistd.h>
 #include <sys/un.h>
 
+#include "api/call.h"
+#include "api/openapi.h"
 #include "api/options.h"
-#include "api/route.h"
+#include "api/service.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/jsonr.h"
 #include "board/board.h"
 #include "conf/conf.h"
 #include "loop/http.h"
@@ -24,8 +27,10 @@ static socklen_t addr_len;
 
 static void on_request(struct http_request *req, void *arg)
 {
+	struct service service = { .board = &board };
+
 	(void)arg;
-	route_serve(&board, req);
+	call_begin(&service, req);
 }
 
 static void on_tick(void *arg)
@@ -139,6 +144,30 @@ static void test_routes(void)
 		"and those that are get named");
 }
 
+static void test_openapi(void)
+{
+	const struct route *const *table;
+	const struct route *r;
+	struct buf text = BUF_INIT, bad = BUF_INIT;
+	struct jsonr_value value;
+	struct err err = { 0 };
+
+	openapi_print(&text);
+	ok(jsonr_check(text.data, text.len, 64, &value, &err) == 0,
+		"the description is JSON: %s", err.text);
+	for (table = route_tables; *table != NULL; table++)
+		for (r = *table; r->path != NULL; r++) {
+			if (strstr(buf_str(&text), r->operation) == NULL)
+				buf_printf(&bad, "%s ", r->operation);
+			if ((r->plain == NULL) == (r->serve == NULL) ||
+				r->summary == NULL || r->tag == NULL)
+				buf_printf(&bad, "%s(row) ", r->operation);
+		}
+	is_str("", buf_str(&bad), "each route is whole, and described");
+	buf_done(&bad);
+	buf_done(&text);
+}
+
 static void test_options(void)
 {
 	const struct opt *o;
@@ -195,6 +224,7 @@ int main(void)
 	http_server_listen(server, fd);
 	test_ready();
 	test_routes();
+	test_openapi();
 	test_options();
 	test_proxies();
 	http_server_free(server);

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/call.h"
+#include "api/service.h"
+
+static struct call *call_new(struct service *s, struct http_request *req,
+	const struct route *route, const char *name)
+{
+	struct arena *a = arena_new();
+	struct call *call = arena_alloc(a, sizeof(*call));
+
+	call->service = s;
+	call->req = req;
+	call->route = route;
+	call->arena = a;
+	if (name != NULL)
+		call->name = arena_strndup(a, name, strcspn(name, "/"));
+	return call;
+}
+
+static void call_free(struct call *call)
+{
+	buf_done(&call->out);
+	arena_free(call->arena);
+}
+
+void call_reply_json(struct call *call, int status, struct buf *out)
+{
+	if (status == 0)
+		status = call->route->status != 0 ? call->route->status : 200;
+	buf_putc(out, '\n');
+	http_reply(call->req, status, "application/json", out->data, out->len);
+	buf_done(out);
+	call_free(call);
+}
+
+void call_reply_nothing(struct call *call)
+{
+	http_reply(call->req, 204, NULL, NULL, 0);
+	call_free(call);
+}
+
+void call_reply_problem(struct call *call, int status, const char *detail)
+{
+	problem_reply(call->req, status, detail, NULL);
+	call_free(call);
+}
+
+void call_fail(struct call *call, int status, const char *detail)
+{
+	if (call->failed != 0)
+		return;
+	call->failed = status;
+	call->failure = detail;
+}
+
+void call_reply_faults(struct call *call, const struct field_faults *faults)
+{
+	problem_reply(call->req, faults->is_syntax ? 400 : 422,
+		faults->is_syntax ? "the body is not a JSON object"
+				  : "some fields are wrong",
+		faults);
+	call_free(call);
+}
+
+void call_reply_away(struct call *call, const char *what)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s does not answer: try again", what);
+	problem_reply_later(call->req, 503, text, 1);
+	call_free(call);
+}
+
+/* "application/json", with or without a charset of UTF-8. */
+static bool call_is_json(const struct http_request *req)
+{
+	static const char json[] = "application/json";
+	const char *type = http_request_header(req, "Content-Type");
+	size_t len;
+
+	if (type == NULL)
+		return true;
+	len = strcspn(type, "; \t");
+	if (len != sizeof(json) - 1 || strncasecmp(type, json, len) != 0)
+		return false;
+	type += len + strspn(type + len, "; \t");
+	return *type == '\0' || strcasecmp(type, "charset=utf-8") == 0 ||
+	       strcasecmp(type, "charset=\"utf-8\"") == 0;
+}
+
+static bool call_check_name(struct call *call)
+{
+	if (call->name == NULL || strstr(call->route->path, "{id}") == NULL ||
+		field_is_uuid(call->name))
+		return true;
+	call_reply_problem(call, 404, "no id is like that: it is a uuid");
+	return false;
+}
+
+static bool call_check_query(struct call *call)
+{
+	struct field_faults faults = { .count = 0 };
+
+	if (field_read_query(call->route->query, call->req, call->arena,
+		    &call->query, &faults))
+		return true;
+	problem_reply(call->req, 400, "some parameters are wrong", &faults);
+	call_free(call);
+	return false;
+}
+
+static bool call_check_body(struct call *call)
+{
+	struct field_faults faults = { .count = 0 };
+	const char *text;
+	size_t len;
+
+	text = http_request_body(call->req, &len);
+	if (call->route->body == NULL) {
+		if (len == 0)
+			return true;
+		call_reply_problem(call, 400, "this path takes no body");
+		return false;
+	}
+	if (len == 0 && call->route->is_body_optional) {
+		text = "{}";
+		len = 2;
+	}
+	if (!call_is_json(call->req)) {
+		(void)http_reply_header(
+			call->req, "Accept-Post", "application/json");
+		call_reply_problem(
+			call, 415, "the body must be application/json");
+		return false;
+	}
+	if (field_read_body(call->route->body, text, len, call->arena,
+		    &call->body, &faults))
+		return true;
+	call_reply_faults(call, &faults);
+	return false;
+}
+
+static void call_refuse(struct http_request *req, char *allow)
+{
+	if (allow == NULL) {
+		http_reply_problem(req, 404, "there is nothing at this path");
+		return;
+	}
+	(void)http_reply_header(req, "Allow", allow);
+	http_reply_problem(req, 405, "this path does not take that method");
+	free(allow);
+}
+
+/* Access comes before the rest: who may not is told nothing of the fields. */
+static void call_admit(struct call *call)
+{
+	if (call_check_name(call) && call_check_query(call) &&
+		call_check_body(call))
+		call->route->serve(call);
+}
+
+void call_begin(struct service *s, struct http_request *req)
+{
+	const char *name;
+	const struct route *r;
+	char *allow;
+
+	r = route_find(http_request_method(req), http_request_path(req), &name,
+		&allow);
+	if (r == NULL)
+		call_refuse(req, allow);
+	else if (r->plain != NULL)
+		r->plain(s->board, req);
+	else
+		call_admit(call_new(s, req, r, name));
+}

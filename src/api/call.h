@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * call - a request to the API in hand, from its admission to its answer.
+ *
+ * The rows of route.h say what is checked before `serve` is called.  A call
+ * lives until one of the call_reply functions, which may be long after serve
+ * has returned; all that hangs on its arena dies with it.
+ */
+#ifndef API_CALL_H
+#define API_CALL_H
+
+#include "api/problem.h"
+#include "api/route.h"
+#include "base/buf.h"
+#include "base/jsonw.h"
+
+struct pg_batch;
+struct service;
+
+/* On whose behalf. */
+struct access {
+	const char *tenant;   /* "default" without authentication */
+	enum route_role role; /* what it may */
+	const char *who;      /* "token NAME" for the audit log */
+};
+
+struct call {
+	struct service *service; /* borrowed */
+	struct http_request *req;
+	const struct route *route;
+	struct arena *arena;
+	struct access access;
+	const char *name; /* of the path, decoded and checked; NULL: none */
+	struct field_values query, body;
+	/* What goes out when its transaction is over: see db.h. */
+	struct buf out;
+	int status; /* 0: the route's own */
+	int failed; /* a status, or 0: all is well */
+	const char *failure;
+	struct pg_batch *batch;
+	void (*next)(struct call *call);
+	void *own; /* the route's, on the arena */
+};
+
+/* Find the route of a request and see it through: answers 404, 405, 413, 415,
+ * 400, 401, 403, 422, 429 by itself. */
+void call_begin(struct service *s, struct http_request *req);
+
+/* Answer with what `out` holds, which is freed, and end the call.  status 0:
+ * the route's own. */
+void call_reply_json(struct call *call, int status, struct buf *out);
+void call_reply_nothing(struct call *call); /* 204 */
+void call_reply_problem(struct call *call, int status, const char *detail);
+void call_reply_faults(struct call *call, const struct field_faults *faults);
+/* From a db_rows_fn: this is the answer.  The first one counts. */
+void call_fail(struct call *call, int status, const char *detail);
+/* 503 with Retry-After. */
+void call_reply_away(struct call *call, const char *what);
+
+#endif

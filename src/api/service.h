@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * service - what one http worker keeps besides its server.
+ */
+#ifndef API_SERVICE_H
+#define API_SERVICE_H
+
+#include "api/options.h"
+#include "worker/worker.h"
+
+struct db;
+
+struct service {
+	struct worker *worker;             /* borrowed */
+	const struct conf *conf;           /* borrowed */
+	const struct api_options *options; /* borrowed */
+	const struct board *board;         /* borrowed */
+	struct db *db; /* owned; NULL: no database is configured */
+};
+
+#endif
