@@ -52,19 +52,21 @@ static void ask_on_timer(void *arg)
 	loop_stop(a->loop);
 }
 
-static int ask_read_conf(const struct ctl *c, struct ask *a)
+int ask_read(const struct ctl *c, struct conf **ret_conf)
 {
 	struct conf_source src = { .path = socket_config(c), .kinds = kinds };
 	struct conf_report report;
+	struct conf *conf = conf_read(&src, &report);
 	struct buf text = BUF_INIT;
 
-	a->conf = conf_read(&src, &report);
 	conf_report_print(&report, &text);
-	if (a->conf == NULL)
+	if (conf == NULL)
 		fputs(buf_str(&text), stderr);
+	else
+		*ret_conf = conf;
 	buf_done(&text);
 	conf_report_done(&report);
-	return a->conf == NULL ? EXIT_CONFIG : EXIT_OK;
+	return conf == NULL ? EXIT_CONFIG : EXIT_OK;
 }
 
 int ask_connect(struct ask *a)
@@ -103,7 +105,7 @@ int ask_new(const struct ctl *c, struct ask **ret_ask)
 
 	log_set_level(LOG_LEVEL_ERROR);
 	log_title("reevectl");
-	rc = ask_read_conf(c, a);
+	rc = ask_read(c, &a->conf);
 	if (rc != EXIT_OK) {
 		ask_close(a);
 		return rc;

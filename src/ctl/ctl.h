@@ -23,6 +23,9 @@ struct ctl {
 	const char *delay, *at; /* queue push; NULL */
 	const char *unique;     /* queue push; NULL */
 	long count;             /* queue push --count */
+	const char *database;   /* --database; NULL */
+	const char *migrations; /* migrate --migrations; NULL */
+	bool dry_run;           /* migrate --dry-run */
 	int argc;               /* the words after the command's name */
 	char **argv;
 };

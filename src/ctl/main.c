@@ -15,6 +15,7 @@
 #include "ctl/dead.h"
 #include "ctl/handlers.h"
 #include "ctl/logs.h"
+#include "ctl/migrate.h"
 #include "ctl/option.h"
 #include "ctl/push.h"
 #include "ctl/queue.h"
@@ -99,6 +100,10 @@ static const struct main_command main_commands[] = {
 		consumers_set, 1, MAIN_MANY, OPTION_JSON },
 	{ "consumers", "unset", "", "as many as the file says again",
 		consumers_unset, 0, 0, OPTION_JSON },
+	{ "migrate", NULL, "[status|up] [--dry-run]",
+		"bring the tables in PostgreSQL up to date, or say what lacks",
+		migrate_command, 0, 1,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_MIGRATE },
 	{ "handlers", "check", "", "test the handlers and what is stored",
 		handlers_check, 0, 0, OPTION_JSON | OPTION_LOCAL },
 	{ "config", "show", "", "the configuration that is in effect",

@@ -21,7 +21,9 @@ enum option_group {
 	OPTION_NOW = 16,
 	OPTION_LOCAL = 32, /* no option: the command needs no daemon */
 	OPTION_PUSH = 64,
-	OPTION_ALL = 128
+	OPTION_ALL = 128,
+	OPTION_DATABASE = 256,
+	OPTION_MIGRATE = 512
 };
 
 /*

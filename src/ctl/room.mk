@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: ISC
 # reevectl, the operator's tool: not part of the daemon, so it may link more.
 bin_PROGRAMS += src/reevectl
-src_reevectl_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
+src_reevectl_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS)
 # jansson stands before base/, whose JSON writer has names in common with it.
-src_reevectl_LDADD = $(JANSSON_LIBS) $(CURL_LIBS) $(ROOMS) $(ROOM_LIBS)
+src_reevectl_LDADD = $(JANSSON_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(ROOMS) $(ROOM_LIBS)
 src_reevectl_SOURCES = src/kinds.c src/kinds.h
 src_reevectl_SOURCES += src/ctl/ask.c
 src_reevectl_SOURCES += src/ctl/ask.h
@@ -16,6 +16,8 @@ src_reevectl_SOURCES += src/ctl/config.h
 src_reevectl_SOURCES += src/ctl/consumers.c
 src_reevectl_SOURCES += src/ctl/consumers.h
 src_reevectl_SOURCES += src/ctl/ctl.h
+src_reevectl_SOURCES += src/ctl/db.c
+src_reevectl_SOURCES += src/ctl/db.h
 src_reevectl_SOURCES += src/ctl/dead.c
 src_reevectl_SOURCES += src/ctl/dead.h
 src_reevectl_SOURCES += src/ctl/faults.c
@@ -29,6 +31,10 @@ src_reevectl_SOURCES += src/ctl/letter.h
 src_reevectl_SOURCES += src/ctl/logs.c
 src_reevectl_SOURCES += src/ctl/logs.h
 src_reevectl_SOURCES += src/ctl/main.c
+src_reevectl_SOURCES += src/ctl/migrate.c
+src_reevectl_SOURCES += src/ctl/migrate.h
+src_reevectl_SOURCES += src/ctl/migration.c
+src_reevectl_SOURCES += src/ctl/migration.h
 src_reevectl_SOURCES += src/ctl/option.c
 src_reevectl_SOURCES += src/ctl/option.h
 src_reevectl_SOURCES += src/ctl/place.c
@@ -39,6 +45,8 @@ src_reevectl_SOURCES += src/ctl/queue.c
 src_reevectl_SOURCES += src/ctl/queue.h
 src_reevectl_SOURCES += src/ctl/screen.c
 src_reevectl_SOURCES += src/ctl/screen.h
+src_reevectl_SOURCES += src/ctl/script.c
+src_reevectl_SOURCES += src/ctl/script.h
 src_reevectl_SOURCES += src/ctl/socket.c
 src_reevectl_SOURCES += src/ctl/socket.h
 src_reevectl_SOURCES += src/ctl/span.c
@@ -63,3 +71,7 @@ check_PROGRAMS += t/unit/table.t
 t_unit_table_t_SOURCES = t/unit/table.c t/tap.c t/tap.h
 t_unit_table_t_SOURCES += src/ctl/screen.c src/ctl/table.c src/ctl/tail.c
 t_unit_table_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/script.t
+t_unit_script_t_SOURCES = t/unit/script.c t/tap.c t/tap.h src/ctl/script.c
+t_unit_script_t_LDADD = $(UNIT_LDADD)
