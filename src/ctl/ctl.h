@@ -26,6 +26,10 @@ struct ctl {
 	const char *database;   /* --database; NULL */
 	const char *migrations; /* migrate --migrations; NULL */
 	bool dry_run;           /* migrate --dry-run */
+	const char *dialect;    /* cron next; NULL */
+	const char *zone;       /* cron --tz; NULL */
+	const char *from;       /* cron next; NULL */
+	bool batch;             /* cron next */
 	int argc;               /* the words after the command's name */
 	char **argv;
 };

@@ -11,6 +11,7 @@
 #include "ctl/commands.h"
 #include "ctl/config.h"
 #include "ctl/consumers.h"
+#include "ctl/cron_next.h"
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
 #include "ctl/handlers.h"
@@ -104,6 +105,9 @@ static const struct main_command main_commands[] = {
 		"bring the tables in PostgreSQL up to date, or say what lacks",
 		migrate_command, 0, 1,
 		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_MIGRATE },
+	{ "cron", "next", "EXPRESSION|--batch",
+		"the next times of a cron expression", cron_next_command, 0, 1,
+		OPTION_JSON | OPTION_NEXT | OPTION_LOCAL },
 	{ "handlers", "check", "", "test the handlers and what is stored",
 		handlers_check, 0, 0, OPTION_JSON | OPTION_LOCAL },
 	{ "config", "show", "", "the configuration that is in effect",
@@ -259,5 +263,6 @@ int main(int argc, char **argv)
 	if (m == NULL)
 		return main_usage();
 	rc = main_check(m, &c, seen);
+	option_complete(m->options, seen, &c);
 	return rc == EXIT_OK ? main_run(m, &c) : rc;
 }

@@ -11,9 +11,8 @@
 #include "ctl/ctl.h"
 #include "ctl/option.h"
 
-#define OPTION_LINES_DEFAULT 10
-#define OPTION_LINES_MAX     1000000
-#define OPTION_COUNT_MAX     10000000
+#define OPTION_LINES_MAX 1000000
+#define OPTION_COUNT_MAX 10000000
 
 /* Beyond every letter: what getopt_long answers for the first row. */
 #define OPTION_FIRST 256
@@ -26,16 +25,16 @@ enum option_type {
 
 /*
  * A name that means another thing to other commands has a row for each, with
- * the same letter, type and place, one after the other.
+ * the same letter, type, place and range, one after the other.
  */
 struct option_row {
 	const char *name;
 	int letter;      /* 0: none */
 	unsigned groups; /* 0: for every command */
 	enum option_type type;
-	size_t offset; /* in struct ctl */
-	long least, most;
-	const char *value; /* as the help shows it; NULL: a flag */
+	size_t offset;               /* in struct ctl */
+	long least, most, otherwise; /* OPTION_NUMBER */
+	const char *value;           /* as the help shows it; NULL: a flag */
 	const char *help;
 };
 
@@ -51,8 +50,11 @@ static const struct option_row option_rows[] = {
 	{ "follow", 'f', OPTION_FOLLOW, OPTION_FLAG, OPTION_PLACE(follow),
 		.help = "logs: go on with what is added" },
 	{ "lines", 'n', OPTION_LINES, OPTION_NUMBER, OPTION_PLACE(lines),
-		.most = OPTION_LINES_MAX, .value = "N",
+		.most = OPTION_LINES_MAX, .otherwise = 10, .value = "N",
 		.help = "how many lines or entries (10)" },
+	{ "lines", 'n', OPTION_NEXT, OPTION_NUMBER, OPTION_PLACE(lines),
+		.most = OPTION_LINES_MAX, .otherwise = 1, .value = "N",
+		.help = "cron next: how many times (1)" },
 	{ "plan", 0, OPTION_PLAN, OPTION_FLAG, OPTION_PLACE(plan),
 		.help = "reload: say what it would do" },
 	{ "now", 0, OPTION_NOW, OPTION_FLAG, OPTION_PLACE(now),
@@ -64,8 +66,8 @@ static const struct option_row option_rows[] = {
 	{ "unique", 0, OPTION_PUSH, OPTION_TEXT, OPTION_PLACE(unique),
 		.value = "KEY", .help = "push: one of them at a time" },
 	{ "count", 0, OPTION_PUSH, OPTION_NUMBER, OPTION_PLACE(count),
-		.least = 1, .most = OPTION_COUNT_MAX, .value = "N",
-		.help = "push: so many of them" },
+		.least = 1, .most = OPTION_COUNT_MAX, .otherwise = 1,
+		.value = "N", .help = "push: so many of them" },
 	{ "wait", 0, OPTION_PUSH, OPTION_FLAG, OPTION_PLACE(wait),
 		.help = "push: wait for its end" },
 	{ "all", 0, OPTION_ALL, OPTION_FLAG, OPTION_PLACE(all),
@@ -77,6 +79,14 @@ static const struct option_row option_rows[] = {
 		.help = "migrate: the files of this directory" },
 	{ "dry-run", 0, OPTION_MIGRATE, OPTION_FLAG, OPTION_PLACE(dry_run),
 		.help = "migrate: try it, and change nothing" },
+	{ "dialect", 0, OPTION_NEXT, OPTION_TEXT, OPTION_PLACE(dialect),
+		.value = "NAME", .help = "cron: vixie, seconds or quartz" },
+	{ "tz", 0, OPTION_NEXT, OPTION_TEXT, OPTION_PLACE(zone),
+		.value = "ZONE", .help = "cron: the time zone (UTC)" },
+	{ "from", 0, OPTION_NEXT, OPTION_TEXT, OPTION_PLACE(from),
+		.value = "TIME", .help = "cron next: after this time (now)" },
+	{ "batch", 0, OPTION_NEXT, OPTION_FLAG, OPTION_PLACE(batch),
+		.help = "cron next: answer lines of standard input" },
 	{ "help", 'h', 0, OPTION_FLAG, OPTION_PLACE(help),
 		.help = "this text, or that of a command" },
 	{ "version", 'V', 0, OPTION_FLAG, OPTION_PLACE(version),
@@ -166,8 +176,6 @@ int option_parse(int argc, char **argv, struct ctl *c, uint64_t *ret_seen)
 	int seen, rc;
 	size_t i;
 
-	c->lines = OPTION_LINES_DEFAULT;
-	c->count = 1;
 	*ret_seen = 0;
 	while ((seen = getopt_long(argc, argv, letters, rows, NULL)) != -1) {
 		i = option_find(seen);
@@ -213,6 +221,22 @@ int option_check(const char *command, unsigned groups, uint64_t seen)
 				option_rows[i].name);
 	}
 	return EXIT_OK;
+}
+
+void option_complete(unsigned groups, uint64_t seen, struct ctl *c)
+{
+	size_t i, first = 0;
+
+	for (i = 0; i < OPTION_ROWS; i++) {
+		const struct option_row *r = &option_rows[i];
+
+		/* The first of a name's rows is the one that was seen. */
+		if (!option_is_again(i))
+			first = i;
+		if (r->type == OPTION_NUMBER && (r->groups & groups) != 0 &&
+			(seen >> first & 1) == 0)
+			*(long *)((char *)c + r->offset) = r->otherwise;
+	}
 }
 
 static void option_help_row(const struct option_row *r, int column)

@@ -23,12 +23,12 @@ enum option_group {
 	OPTION_PUSH = 64,
 	OPTION_ALL = 128,
 	OPTION_DATABASE = 256,
-	OPTION_MIGRATE = 512
+	OPTION_MIGRATE = 512,
+	OPTION_NEXT = 1024
 };
 
 /*
- * Read the command line into `c`, with its defaults set, and leave what is no
- * option in c->argv.
+ * Read the command line into `c`, and leave what is no option in c->argv.
  * ret_seen  the options that were there, for option_check
  * Returns 0, or EXIT_USAGE, printed.
  */
@@ -36,6 +36,8 @@ int option_parse(int argc, char **argv, struct ctl *c, uint64_t *ret_seen);
 /* Does the command of that name take all that was seen?  0, or EXIT_USAGE,
  * printed.  groups: its enum option_group. */
 int option_check(const char *command, unsigned groups, uint64_t seen);
+/* Sets the numbers that were not said, as a command of these groups wants. */
+void option_complete(unsigned groups, uint64_t seen, struct ctl *c);
 /* A line for each option of these groups, and for those of every command. */
 void option_help(unsigned groups, int column);
 
