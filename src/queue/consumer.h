@@ -67,6 +67,7 @@ struct flight {
 	int64_t started_at_us; /* its handler; 0: not begun */
 	int64_t ended_at_us;   /* likewise; 0: not over */
 	struct series *series; /* its counters */
+	bool is_suspect;       /* one death more, and it is poison */
 	bool is_cancelled;
 	bool is_resent; /* its outcome may have been stored already */
 	/* Its outcome, from FINISHING on. */
@@ -131,6 +132,9 @@ struct consumer {
 	unsigned flight_count;  /* all */
 	unsigned active_count;  /* of these WAITING or RUNNING */
 	unsigned waiting_count; /* of these WAITING */
+	unsigned suspect_count; /* of the active ones */
+	int64_t quiet_until_us; /* others wait for a suspect till then */
+	bool look_due;          /* one is through: for the next */
 	bool draining;
 	bool pump_due;            /* a turn's work is deferred */
 	int64_t skew_ms;          /* Redis' TIME less our wall clock */

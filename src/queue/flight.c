@@ -14,6 +14,9 @@
 #include "queue/scripts.h"
 #include "queue/topic.h"
 
+/* How long a suspect and the others wait for each other. */
+#define FLIGHT_QUIET_US (10 * US_PER_S)
+
 /* The counters of a flight's topic and handler. */
 static struct series *flight_series(const struct flight *f)
 {
@@ -119,8 +122,13 @@ void flight_set_state(struct flight *f, enum flight_state state)
 	f->state = state;
 	if (f->state == FLIGHT_WAITING)
 		c->waiting_count++;
-	if (f->state == FLIGHT_WAITING || f->state == FLIGHT_RUNNING)
+	if (f->state == FLIGHT_WAITING || f->state == FLIGHT_RUNNING) {
 		c->active_count++;
+	} else if (f->is_suspect) {
+		f->is_suspect = false;
+		c->suspect_count--;
+		c->look_due = true;
+	}
 }
 
 static void flight_leave(struct flight *f, bool failed)
@@ -226,6 +234,34 @@ static void flight_on_room(struct consumer *c, int64_t wait_us)
 		loop_timer_start(c->room, wait_us);
 }
 
+/* A suspect runs alone, so that nobody else is blamed for its deed, nor it for
+ * another's; but nobody waits for that for ever. */
+static bool flight_is_quiet(const struct flight *f, int64_t *ret_wait_us)
+{
+	const struct consumer *c = f->topic->consumer;
+	int64_t left;
+
+	if (c->suspect_count == 0)
+		return true;
+	left = c->quiet_until_us - clock_now();
+	if (left <= 0 || (f->is_suspect && c->active_count == c->waiting_count))
+		return true;
+	*ret_wait_us = left;
+	return false;
+}
+
+static void flight_suspect(struct flight *f, int64_t deliveries)
+{
+	struct consumer *c = f->topic->consumer;
+	int64_t deaths = f->task->crashes + deliveries;
+
+	if (deliveries == 0 || deaths + 1 < c->options->crashes_max)
+		return;
+	f->is_suspect = true;
+	c->suspect_count++;
+	c->quiet_until_us = f->taken_at_us + FLIGHT_QUIET_US;
+}
+
 static void flight_try_start(struct flight *f)
 {
 	struct consumer *c = f->topic->consumer;
@@ -235,6 +271,10 @@ static void flight_try_start(struct flight *f)
 	if (c->active_count - c->waiting_count >=
 		(unsigned)c->options->concurrency)
 		return;
+	if (!flight_is_quiet(f, &wait_us)) {
+		flight_on_room(c, wait_us);
+		return;
+	}
 	if (handlers_has_room(c->handlers, f->handler, &wait_us))
 		flight_start(f);
 	else
@@ -413,6 +453,7 @@ void flight_take(struct topic *t, const char *id, const char *text, size_t len,
 	task->epoch += deliveries;
 	if (flight_is_refused(f, deliveries) || flight_is_early(f))
 		return;
+	flight_suspect(f, deliveries);
 	if (task->unique != NULL)
 		flight_ask_unique(f);
 	else

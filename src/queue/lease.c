@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,13 +209,19 @@ static void lease_on_taken_over(const struct redis_reply *reply, void *arg)
 	consumer_poke(t->consumer);
 }
 
+/* One suspect at a time, or every so often while one runs long. */
+static bool lease_may_suspect(const struct consumer *c)
+{
+	return c->suspect_count == 0 || c->quiet_until_us < clock_now();
+}
+
 static void lease_take_over(struct topic *t, const char *name)
 {
 	struct consumer *c = t->consumer;
 	struct lease_takeover *o;
-	char number[24];
-	const char *argv[5] = { t->stream, CONSUMER_GROUP, c->name, name,
-		number };
+	char number[24], suspect[24];
+	const char *argv[7] = { t->stream, CONSUMER_GROUP, c->name, name,
+		number, suspect, lease_may_suspect(c) ? "1" : "0" };
 	int64_t room = consumer_room(c);
 
 	if (room <= 0 || c->draining)
@@ -224,8 +231,10 @@ static void lease_take_over(struct topic *t, const char *name)
 	o->asked = (size_t)(room < LEASE_TAKE_MAX ? room : LEASE_TAKE_MAX);
 	snprintf(number, sizeof(number), "%zu", o->asked);
 	snprintf(o->name, sizeof(o->name), "%s", name);
+	snprintf(suspect, sizeof(suspect), "%" PRId64,
+		c->options->crashes_max - 1);
 	if (redis_script(c->commands, lease_on_taken_over, o, &script_takeover,
-		    1, 5, argv, NULL) != 0)
+		    1, 7, argv, NULL) != 0)
 		free(o);
 }
 

@@ -60,6 +60,16 @@ static bool consumer_is_empty(const struct consumer *c)
 	return c->flight_count == 0;
 }
 
+/* A suspect is through: other ones may have been left for later. */
+static void consumer_look(struct consumer *c)
+{
+	size_t i;
+
+	c->look_due = false;
+	for (i = 0; i < c->topic_count; i++)
+		lease_sweep(&c->topics[i]);
+}
+
 static void consumer_on_turn(void *arg)
 {
 	struct consumer *c = arg;
@@ -67,6 +77,8 @@ static void consumer_on_turn(void *arg)
 	c->pump_due = false;
 	if (c->waiting_count > 0)
 		flight_start_waiting(c);
+	if (c->look_due)
+		consumer_look(c);
 	fetch_pump(c);
 	consumer_flush(c);
 	if (c->draining && consumer_is_empty(c))

@@ -26,8 +26,9 @@ extern struct redis_script script_move;
 extern struct redis_script script_renew;
 /*
  * Take over from a dead consumer.  KEYS: stream.  ARGV: group, me, it, at most
- * so many.  Returns [id, deliveries, envelope] triples in one flat array; the
- * dead consumer is deleted when nothing is pending for it.
+ * so many, the deliveries that make a suspect, how many of those.  Returns
+ * [id, deliveries, envelope] triples in one flat array; the dead consumer is
+ * deleted when nothing is pending for it.
  */
 extern struct redis_script script_takeover;
 /*

@@ -49,22 +49,39 @@ subtest 'the outcome of a task that is lost is never told' => sub {
 };
 
 subtest 'what a killed worker had in hand is in flight no more' => sub {
-	my ($r, $redis) = node('gauge', 'topics: { high: 1 }, healthy_after: 0s');
+	my ($r, $redis) = node('gauge', 'topics: { high: 1 }, healthy_after: 0s, crashes_max: 100');
 	$r->start or return;
 	my $gauge = sub {
 		my (undef, $text) = http_get($r->socket, '/metrics');
 		my ($n) = $text =~ /^reeve_queue_tasks_in_flight\{topic="high",handler="long"\} (\d+)$/m;
 		return $n // 0;
 	};
-	push_task($redis, '{"handler":"long"}', 5);
+	push_task($redis, "{\"handler\":\"long\",\"id\":\"l$_\"}") for 1 .. 5;
 	for my $runs (5, 10, 15) {
 		ok(wait_until(sub { runs($r) == $runs }, 10), "$runs have begun");
 		is($gauge->(), 5, 'five are in flight');
 		send_signal('KILL', $r->pids('queue.high'));
 	}
-	ok(wait_until(sub { dead_letters($redis) == 5 }, 10),
-		'three deaths make them dead letters');
-	ok(wait_until(sub { $gauge->() == 0 }, 10), 'and none is in flight');
+	ok(wait_until(sub { runs($r) == 20 }, 10), 'and again');
+	$redis->cmd('PUBLISH', 't:control', "cancel l$_") for 1 .. 5;
+	ok(wait_until(sub { $gauge->() == 0 }, 10), 'and none when they are cancelled');
+	ok(wait_until(sub { is_idle($redis) }, 10), 'which is their end');
+	$r->finish;
+};
+
+subtest 'what a worker held beside poison is none' => sub {
+	my ($r, $redis) = node('beside', 'topics: { high: 1 }, healthy_after: 0s',
+		handlers => "  kill: { kind: exec, command: [sh, -c,"
+			. " 'kill -9 \$PPID; sleep 60'] }\n");
+	$r->start or return;
+	$redis->many((map { ['XADD', $STREAM, '*', 'task',
+		"{\"handler\":\"nap\",\"id\":\"n$_\"}"] } 1 .. 5),
+		['XADD', $STREAM, '*', 'task', '{"handler":"kill","id":"poison"}']);
+	ok(wait_until(sub { is_idle($redis) }, 20), 'all come to an end');
+	my @letters = dead_letters($redis);
+	is(scalar(@letters), 1, 'one is a dead letter');
+	like($letters[0]{reason}, qr/task poison died 3 times/, 'the poison');
+	is(stats($redis)->{success}, 5, 'the others are done');
 	$r->finish;
 };
 
