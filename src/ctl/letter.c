@@ -169,6 +169,30 @@ static int letter_send(const struct lane *lane, const struct letter *l,
 	return rc;
 }
 
+static void letter_on_count(const struct redis_reply *reply, void *arg)
+{
+	*(int64_t *)arg = redis_int(reply, 0);
+}
+
+int letter_unmark(struct ask *a, const char *id)
+{
+	const char *prefix = ask_conf(a)->redis_prefix;
+	char *key = keys_other(prefix, "cancels", "");
+	char *channel = keys_other(prefix, "control", "");
+	char *text = xasprintf("uncancel %s", id);
+	const char *drop[3] = { "ZREM", key, id };
+	const char *tell[3] = { "PUBLISH", channel, text };
+	int64_t dropped = 0;
+	int rc = ask_command(a, letter_on_count, &dropped, 3, drop, NULL);
+
+	if (rc == EXIT_OK && dropped > 0)
+		rc = ask_command(a, NULL, NULL, 3, tell, NULL);
+	free(text);
+	free(channel);
+	free(key);
+	return rc;
+}
+
 int letter_revive(const struct lane *lane, const struct letter *l,
 	char ret_entry[LANE_ID_MAX], struct err *err)
 {
@@ -177,7 +201,9 @@ int letter_revive(const struct lane *lane, const struct letter *l,
 
 	if (letter_check(lane, l, err) != 0)
 		return EXIT_CONFIG;
-	rc = letter_send(lane, l, &a);
+	rc = letter_unmark(lane->ask, l->task->id);
+	if (rc == EXIT_OK)
+		rc = letter_send(lane, l, &a);
 	if (rc != EXIT_OK)
 		(void)err_set(err, 0, "Redis did not carry it out");
 	else if (a.held[0] != '\0')

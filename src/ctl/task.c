@@ -376,17 +376,6 @@ static void task_on_entry(const struct redis_reply *reply, void *arg)
 	snprintf(arg, LANE_ID_MAX, "%s", redis_text(reply, NULL));
 }
 
-/* A mark of former times would end it at once. */
-static int task_unmark(struct places *p)
-{
-	char *key = keys_other(ask_conf(p->ask)->redis_prefix, "cancels", "");
-	const char *argv[3] = { "ZREM", key, p->id };
-	int rc = ask_command(p->ask, NULL, NULL, 3, argv, NULL);
-
-	free(key);
-	return rc;
-}
-
 static int task_retry_delayed(
 	struct places *p, const struct place *at, char ret_entry[LANE_ID_MAX])
 {
@@ -444,13 +433,11 @@ int task_retry(struct ctl *c)
 		rc = ctl_fail(EXIT_CONFIG, "task %s waits already, in %s", p.id,
 			at->topic);
 	} else if ((at = places_of(&p, PLACE_DELAYED)) != NULL) {
-		rc = task_unmark(&p);
+		rc = letter_unmark(a, p.id);
 		if (rc == EXIT_OK)
 			rc = task_retry_delayed(&p, at, entry);
 	} else if ((at = places_of(&p, PLACE_DEAD)) != NULL) {
-		rc = task_unmark(&p);
-		if (rc == EXIT_OK)
-			rc = task_retry_dead(&p, at, entry);
+		rc = task_retry_dead(&p, at, entry);
 	} else if (places_is_ended(&p)) {
 		rc = ctl_fail(EXIT_CONFIG,
 			"task %s is %s, and nothing of it is kept to run again",

@@ -48,6 +48,21 @@ static void mark_add(struct consumer *c, const char *task_id)
 		mark_compare);
 }
 
+static void mark_drop(struct consumer *c, const char *task_id)
+{
+	size_t i;
+
+	for (i = 0; i < c->cancelled_count; i++)
+		if (strcmp(c->cancelled[i], task_id) == 0)
+			break;
+	if (i == c->cancelled_count)
+		return;
+	free(c->cancelled[i]);
+	c->cancelled_count--;
+	memmove(&c->cancelled[i], &c->cancelled[i + 1],
+		(c->cancelled_count - i) * sizeof(*c->cancelled));
+}
+
 static void mark_on_cancels(const struct redis_reply *reply, void *arg)
 {
 	struct consumer *c = arg;
@@ -114,6 +129,10 @@ static void mark_on_message(
 	if (strcmp(word, "cancel") == 0) {
 		mark_add(c, what);
 		(void)flight_cancel(c, what);
+		return;
+	}
+	if (strcmp(word, "uncancel") == 0) {
+		mark_drop(c, what);
 		return;
 	}
 	t = mark_topic(c, what);

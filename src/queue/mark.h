@@ -2,8 +2,8 @@
 /*
  * mark - what an operator says about tasks and topics while they run.
  *
- * Told at once on the channel <prefix>control ("cancel ID", "pause TOPIC",
- * "resume TOPIC", "delayed TOPIC MS"), and kept: cancelled ids in the sorted
+ * Told at once on the channel <prefix>control ("cancel ID", "uncancel ID",
+ * "pause TOPIC", "resume TOPIC", "delayed TOPIC MS"), and kept: cancelled ids in the sorted
  * set <prefix>cancels (score: when the mark ends, ms), a paused topic in its
  * key.  What the channel lost is seen at the next refresh.
  */

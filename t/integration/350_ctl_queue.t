@@ -249,6 +249,11 @@ subtest 'dead letters are retried and purged' => sub {
 	is($redis->cmd('XLEN', stream('high') . ':dead'), 249,
 		'its dead letter is gone');
 
+	$redis->cmd('ZADD', 't:cancels', (time + 60) * 1000, "d$_") for 8, 9;
+	json('queue', 'dead', 'retry', 'high', 'd8');
+	is_deeply($redis->cmd('ZRANGE', 't:cancels', 0, -1), ['d9'],
+		'a mark that would cancel it is taken away');
+
 	bury('high', 'not JSON', 'bad envelope');
 	bury('high', envelope('old', deadline => 1), 'too late');
 	bury('high', envelope('u', unique => 'k'), 'no luck');
@@ -256,7 +261,7 @@ subtest 'dead letters are retried and purged' => sub {
 	my ($code, $out, $err) = $r->ctl('queue', 'dead', 'retry', 'high',
 		'--all');
 	is($code, 1, 'all are retried, but for those that can not');
-	is($out, "249 enqueued\n", 'their number is told');
+	is($out, "248 enqueued\n", 'their number is told');
 	like($err, qr/stays dead: its envelope can't be read/, 'the bad one');
 	like($err, qr/old\) stays dead: its deadline has passed/,
 		'the late one');

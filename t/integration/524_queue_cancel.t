@@ -76,6 +76,17 @@ ok(wait_until(sub { runs_of('after') == 1 && is_idle($redis) }, 10),
 	'cancelling what is gone does no harm');
 is(scalar(dead_letters($redis)), 0, 'there are no dead letters');
 is(stats($redis)->{success}, 1, 'and no other successes');
+
+# The mark is known to the worker, which looks for news of it now and then.
+push_task($redis, '{"handler":"fail","id":"anew"}');
+ok(wait_until(sub { dead_letters($redis) == 1 }, 10), 'one is a dead letter');
+my $before = runs_of('anew');
+my $marks = cancelled();
+cancel('anew');
+is(($r->ctl('queue', 'dead', 'retry', 'high', 'anew'))[0], 0,
+	'it is tried again, though it was cancelled meanwhile');
+ok(wait_until(sub { runs_of('anew') > $before }, 10), 'and it runs');
+is(cancelled(), $marks, 'and is not cancelled');
 $r->finish;
 
 done_testing();
