@@ -23,6 +23,10 @@ check_PROGRAMS += t/unit/cron.t
 t_unit_cron_t_SOURCES = t/unit/cron.c t/tap.c t/tap.h
 t_unit_cron_t_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/cron_oracle.t
+t_unit_cron_oracle_t_SOURCES = t/unit/cron_oracle.c t/tap.c t/tap.h
+t_unit_cron_oracle_t_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/rule.t
 t_unit_rule_t_SOURCES = t/unit/rule.c t/tap.c t/tap.h
 t_unit_rule_t_LDADD = $(UNIT_LDADD)
