@@ -275,6 +275,27 @@ sub rows
 	return map { [split /\t/, $_, -1] } split /\n/, $self->psql(@query);
 }
 
+# For a test in another language: a server that does what each line of
+# standard input says, and answers each with one line, "ok TEXT" or "no TEXT",
+# a line of TEXT ended by "|".  The first answer says where it is.
+sub serve
+{
+	my ($dir, @settings) = @_;
+	my $pg = PgServer->new($dir, map { split /=/, $_, 2 } @settings);
+	local $| = 1;
+	print join(' ', 'ok', $pg->port, $pg->url, $pg->socket_url), "\n";
+	while (my $line = <STDIN>) {
+		chomp $line;
+		my ($command, $text) = split / /, $line, 2;
+		my $answer = eval { $pg->$command($text // ()) };
+		$answer = $@ ? "no $@" : 'ok ' . ($answer // '');
+		$answer =~ s/\n\z//;
+		$answer =~ s/\n/|/g;
+		print "$answer\n";
+	}
+	return;
+}
+
 sub cleanup
 {
 	my ($self) = @_;
