@@ -120,6 +120,7 @@ const char *pg_result_error(const struct pg_result *r);    /* primary message */
  * out of connections or disk)?  Try again later. */
 bool pg_result_is_passing(const struct pg_result *r);
 int pg_result_rows(const struct pg_result *r);
+int pg_result_columns(const struct pg_result *r);
 int64_t pg_result_affected(const struct pg_result *r);
 /* NULL for an SQL NULL; columns by number. */
 const char *pg_result_text(const struct pg_result *r, int row, int column);

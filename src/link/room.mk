@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += src/link/liblink.a
 src_link_liblink_a_SOURCES =
-src_link_liblink_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
+src_link_liblink_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(PQ_CFLAGS)
 src_link_liblink_a_SOURCES += src/link/http.c
 src_link_liblink_a_SOURCES += src/link/http.h
 src_link_liblink_a_SOURCES += src/link/http_call.c
@@ -12,7 +12,19 @@ src_link_liblink_a_SOURCES += src/link/http_lib.c
 src_link_liblink_a_SOURCES += src/link/http_lib.h
 src_link_liblink_a_SOURCES += src/link/http_out.c
 src_link_liblink_a_SOURCES += src/link/http_out.h
+src_link_liblink_a_SOURCES += src/link/pg.c
 src_link_liblink_a_SOURCES += src/link/pg.h
+src_link_liblink_a_SOURCES += src/link/pg_array.c
+src_link_liblink_a_SOURCES += src/link/pg_batch.c
+src_link_liblink_a_SOURCES += src/link/pg_conn.h
+src_link_liblink_a_SOURCES += src/link/pg_flow.c
+src_link_liblink_a_SOURCES += src/link/pg_lib.c
+src_link_liblink_a_SOURCES += src/link/pg_lib.h
+src_link_liblink_a_SOURCES += src/link/pg_listen.c
+src_link_liblink_a_SOURCES += src/link/pg_reach.c
+src_link_liblink_a_SOURCES += src/link/pg_result.c
+src_link_liblink_a_SOURCES += src/link/pg_url.c
+src_link_liblink_a_SOURCES += src/link/pg_url.h
 src_link_liblink_a_SOURCES += src/link/redis.c
 src_link_liblink_a_SOURCES += src/link/redis.h
 src_link_liblink_a_SOURCES += src/link/redis_command.c
@@ -52,3 +64,8 @@ check_PROGRAMS += t/unit/redis_far.t
 t_unit_redis_far_t_SOURCES = t/unit/redis_far.c t/unit/redis_help.c \
 	t/unit/redis_help.h t/tap.c t/tap.h
 t_unit_redis_far_t_LDADD = $(UNIT_LDADD)
+
+PG_HELP = t/unit/pg_help.c t/unit/pg_help.h t/tap.c t/tap.h
+check_PROGRAMS += t/unit/pg.t
+t_unit_pg_t_SOURCES = t/unit/pg.c $(PG_HELP)
+t_unit_pg_t_LDADD = $(UNIT_LDADD)

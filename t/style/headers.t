@@ -12,8 +12,10 @@ use Tree qw(files srcdir builddir slurp output);
 
 plan skip_all => 'config.h is not made yet' unless -e builddir() . '/config.h';
 
+# libpq does not stand in the usual place.
+my @flags = split ' ', (output(qw(pkg-config --cflags libpq)))[1] // '';
 my @compile = (split(' ', $ENV{CC} // 'cc'), qw(-std=gnu11 -fsyntax-only -Wall -Wextra -Werror -x c),
-	'-include', builddir() . '/config.h', '-I' . srcdir() . '/src', '-I' . srcdir() . '/t');
+	'-include', builddir() . '/config.h', '-I' . srcdir() . '/src', '-I' . srcdir() . '/t', @flags);
 
 for my $header (files(qr/\.h$/, 'src', 't')) {
 	my ($code, $text) = output(@compile, srcdir() . "/$header");
