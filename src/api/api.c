@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "api/access_log.h"
 #include "api/api.h"
 #include "api/call.h"
 #include "api/options.h"
 #include "api/service.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "loop/http.h"
 #include "loop/http_origin.h"
 #include "worker/worker.h"
 
-#define API_LOG_PATH_MAX   256
 #define API_STOP_LINGER_US (100 * US_PER_MS)
 
 struct api {
@@ -24,37 +23,25 @@ struct api {
 	struct http_server *server;        /* owned */
 	struct http_origin *origin;        /* owned */
 	struct service service;
-	/* The answer at hand, told by api_on_done. */
-	int status;
-	int64_t duration_us;
-	char path[API_LOG_PATH_MAX]; /* for the access log; "": none */
+	struct access_log *access; /* owned; NULL: off */
 };
 
 static void api_on_request(struct http_request *req, void *arg)
 {
 	struct api *self = arg;
 
-	if (self->options->access_log)
-		snprintf(self->path, sizeof(self->path), "%s",
-			http_request_path(req));
 	worker_task_begin(self->worker);
 	call_begin(&self->service, req);
-	worker_task_end(self->worker, self->status == 500, self->duration_us);
 }
 
-/* Also called for requests that were refused before anyone saw them. */
-static void api_on_done(int status, int64_t duration_us, void *arg)
+static void api_on_done(const struct http_done *d, void *arg)
 {
 	struct api *self = arg;
 
-	self->status = status;
-	self->duration_us = duration_us;
-	if (!self->options->access_log)
-		return;
-	log_info("access status=%d us=%lld path=%s", status,
-		(long long)duration_us,
-		self->path[0] != '\0' ? self->path : "-");
-	self->path[0] = '\0';
+	if (!d->is_refused)
+		worker_task_end(self->worker, d->status == 500, d->duration_us);
+	if (self->access != NULL)
+		access_log_add(self->access, d);
 }
 
 static void api_put(_Atomic uint64_t *counter, uint64_t value)
@@ -131,6 +118,8 @@ static void *api_start(struct worker *w, struct err *err)
 	limits = api_limits(self->options);
 	self->server =
 		http_server_new(worker_loop(w), &limits, api_on_request, self);
+	if (strcmp(child->pool->access_log, "off") != 0)
+		self->access = access_log_new(worker_loop(w));
 	http_server_use_ids(self->server);
 	http_server_set_origin(self->server, self->origin);
 	http_server_on_done(self->server, api_on_done, self);
@@ -178,6 +167,7 @@ static void api_stop(void *arg)
 
 	http_server_free(self->server);
 	http_origin_free(self->origin);
+	access_log_free(self->access);
 	free(self);
 }
 

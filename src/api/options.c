@@ -72,11 +72,6 @@ static const struct opt api_options[] = {
 		.default_text = "5s",
 		.help = "how long a draining worker waits for the next request "
 			"of an idle connection" },
-	{ .name = "access_log",
-		.type = OPT_BOOL,
-		API(access_log),
-		.default_text = "false",
-		.help = "log a line for each request" },
 	{ .name = "trusted_proxies",
 		.type = OPT_STRINGS,
 		API(trusted_proxies),

@@ -5,7 +5,6 @@
 #ifndef API_OPTIONS_H
 #define API_OPTIONS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/opt.h"
@@ -20,7 +19,6 @@ struct api_options {
 	int64_t header_timeout_us, body_timeout_us;
 	int64_t write_timeout_us, keepalive_timeout_us;
 	int64_t linger_us;
-	bool access_log;
 	struct conf_strings trusted_proxies;
 	int proxy_header; /* enum http_origin_field */
 };

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += src/api/libapi.a
 src_api_libapi_a_SOURCES =
+src_api_libapi_a_SOURCES += src/api/access_log.c
+src_api_libapi_a_SOURCES += src/api/access_log.h
 src_api_libapi_a_SOURCES += src/api/api.c
 src_api_libapi_a_SOURCES += src/api/api.h
 src_api_libapi_a_SOURCES += src/api/call.c

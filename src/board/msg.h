@@ -41,7 +41,8 @@ enum msg_type {
 	MSG_MASTER_DONE = 6,
 	/* A stream of a child to write down: comes with one descriptor (the
 	 * read end of a pipe); name the pool, value the slot's index, token a
-	 * enum msg_stream, text the child's pid in decimal. */
+	 * enum msg_stream, text the child's pid in decimal; of ACCESS the
+	 * file's path. */
 	MSG_MASTER_STREAM = 7,
 	/* Open the log files anew. */
 	MSG_MASTER_REOPEN = 8,
@@ -82,7 +83,8 @@ enum msg_suspicion {
 enum msg_stream {
 	MSG_STREAM_STDOUT = 1,
 	MSG_STREAM_STDERR = 2,
-	MSG_STREAM_LOG = 3 /* stderr of a role worker: lines of base/log */
+	MSG_STREAM_LOG = 3,   /* stderr of a role worker: lines of base/log */
+	MSG_STREAM_ACCESS = 4 /* its stdout: lines as they are, for a file */
 };
 
 struct msg {

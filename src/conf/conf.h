@@ -142,6 +142,7 @@ struct conf_pool {
 
 	/* Sockets (kinds that listen). */
 	struct conf_listens listen;
+	const char *access_log; /* "off", "-" (its log) or an absolute path */
 
 	/* Programs. */
 	struct conf_strings command;

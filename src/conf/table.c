@@ -394,6 +394,13 @@ const struct opt conf_pool_options[] = {
 		POOL(listen),
 		.scope = OPT_LISTENER,
 		.help = "addresses it serves" },
+	{ .name = "access_log",
+		.type = OPT_STRING,
+		POOL(access_log),
+		.default_text = "off",
+		.scope = OPT_LISTENER,
+		.help = "a line for each request: off, a file, or - for the "
+			"pool's own log" },
 
 	/* Programs. */
 	{ .name = "command",

@@ -16,6 +16,8 @@
 
 /* Bytes of redis.prefix. */
 #define VERIFY_PREFIX_MAX 64
+/* Bytes of the path of an access log. */
+#define VERIFY_LOG_PATH_MAX 400
 
 /* The index of a pool by its name, or -1. */
 static int verify_pool_index(const struct draft *d, const char *name)
@@ -237,6 +239,22 @@ static void verify_listens(struct draft *d, const struct draft_pool *p)
 }
 
 /* The CPUs of a pool that this process may not use, as text. */
+/* The path travels in a message of the master. */
+static void verify_access_log(struct draft *d, const struct draft_pool *p)
+{
+	const char *to = p->pool->access_log;
+
+	if (to == NULL || strcmp(to, "off") == 0 || strcmp(to, "-") == 0)
+		return;
+	if (to[0] != '/')
+		draft_error(d, draft_pool_at(p, "access_log"),
+			"\"access_log\" must be off, - or an absolute path");
+	else if (strlen(to) > VERIFY_LOG_PATH_MAX)
+		draft_error(d, draft_pool_at(p, "access_log"),
+			"\"access_log\" is longer than %d bytes",
+			VERIFY_LOG_PATH_MAX);
+}
+
 static void verify_missing_cpus(
 	const struct conf_cpus *cpus, struct buf *ret_text)
 {
@@ -348,6 +366,7 @@ static void verify_pool(
 	verify_check(d, p, &q->probe, "probe", false);
 	verify_program(d, p);
 	verify_listens(d, p);
+	verify_access_log(d, p);
 	verify_cpus(d, p);
 	if (q->kind->uses_handlers && c->redis_url == NULL && !d->is_broken)
 		draft_error(d, p->key,

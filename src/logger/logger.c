@@ -232,9 +232,19 @@ static void logger_on_end(void *arg)
 		logger_on_deadline(l);
 }
 
-static void logger_add(struct logger *l, const struct msg *m, int fd)
+/* An access log goes to the file that the master names, all else to that of
+ * its pool. */
+static struct logger_file *logger_file_of(struct logger *l, const struct msg *m)
 {
 	char path[LOGGER_PATH_MAX];
+
+	if (m->token == MSG_STREAM_ACCESS && m->text[0] == '/')
+		return logger_file_get(l, m->text);
+	return logger_file_get(l, logger_path(l, m->name, path) ? path : NULL);
+}
+
+static void logger_add(struct logger *l, const struct msg *m, int fd)
+{
 	struct logger_pipe *p;
 
 	if (fd == -1) {
@@ -245,8 +255,7 @@ static void logger_add(struct logger *l, const struct msg *m, int fd)
 	}
 	p = xcalloc(1, sizeof(*p));
 	p->logger = l;
-	p->file =
-		logger_file_get(l, logger_path(l, m->name, path) ? path : NULL);
+	p->file = logger_file_of(l, m);
 	p->file->pipes++;
 	p->stream =
 		stream_new(l->loop, fd, m, p->file->sink, &logger_events, p);

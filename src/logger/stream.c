@@ -21,6 +21,7 @@ struct stream {
 	void *arg;
 	struct lines lines;
 	bool is_draining;
+	bool is_raw;                    /* lines have the time in them */
 	char origin[MSG_NAME_MAX + 64]; /* "web.0[123] out ", or "" */
 };
 
@@ -36,7 +37,8 @@ static void stream_on_readable(int fd, unsigned events, void *arg);
 
 static void stream_set_origin(struct stream *s, const struct msg *m)
 {
-	if (m->token == MSG_STREAM_LOG)
+	s->is_raw = m->token == MSG_STREAM_ACCESS;
+	if (m->token == MSG_STREAM_LOG || s->is_raw)
 		return;
 	snprintf(s->origin, sizeof(s->origin), "%s.%lld[%.20s] %s ", m->name,
 		(long long)m->value, m->text,
@@ -82,6 +84,9 @@ static void stream_stamp(struct stream_batch *b, struct stream *s)
 	char iso[CLOCK_ISO_MAX];
 
 	b->stream = s;
+	b->head[0] = '\0';
+	if (s->is_raw)
+		return;
 	snprintf(b->head, sizeof(b->head), "%s %s%s%s",
 		clock_iso(clock_wall(), iso), coloured ? "\x1b[36m" : "",
 		s->origin, coloured ? "\x1b[0m" : "");

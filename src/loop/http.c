@@ -104,11 +104,13 @@ void http_server_changed(struct http_server *s)
 		s->on_change(s->on_change_arg);
 }
 
-void http_server_answered(struct http_server *s, int status, int64_t began_us)
+void http_server_answered(struct http_server *s, struct http_done *d)
 {
-	s->counts.by_class[status / 100]++;
-	if (s->on_done != NULL)
-		s->on_done(status, clock_now() - began_us, s->on_done_arg);
+	s->counts.by_class[d->status / 100]++;
+	if (s->on_done == NULL)
+		return;
+	d->duration_us = clock_now() - d->req->began_us;
+	s->on_done(d, s->on_done_arg);
 }
 
 void http_server_arm(struct http_server *s, int64_t deadline_us)

@@ -75,9 +75,18 @@ void http_server_free(struct http_server *s);
 const struct http_counts *http_server_counts(const struct http_server *s);
 /* Call fn(arg) from the loop whenever http_server_counts may have changed. */
 void http_server_on_change(struct http_server *s, loop_fn fn, void *arg);
-/* Called after each answer (those that the server gives itself included),
- * with its status and the time since the request's first byte. */
-typedef void (*http_done_fn)(int status, int64_t duration_us, void *arg);
+/* What became of a request. */
+struct http_done {
+	/* For the time of the call.  Of a refused one only its id and its
+	 * client are known. */
+	struct http_request *req;
+	bool is_refused; /* by the server itself: no handler has seen it */
+	int status;
+	uint64_t body_bytes; /* that were sent, or are waiting to be */
+	int64_t duration_us; /* since the request's first byte */
+};
+/* Called after each answer, whoever gave it. */
+typedef void (*http_done_fn)(const struct http_done *d, void *arg);
 void http_server_on_done(struct http_server *s, http_done_fn fn, void *arg);
 
 /* Give each answer the field X-Request-Id, with http_request_id. */
@@ -88,6 +97,10 @@ void http_server_set_origin(
 
 /* All borrowed until http_reply. */
 enum http_method http_request_method(const struct http_request *req);
+/* "GET" of HTTP_GET. */
+const char *http_method_name(enum http_method method);
+/* Of HTTP/1.x: 0 or 1. */
+int http_request_minor(const struct http_request *req);
 /* The path, percent-decoded and without dot segments, NUL-terminated. */
 const char *http_request_path(const struct http_request *req);
 /* A query parameter, decoded; NULL when absent. */
@@ -98,6 +111,8 @@ const char *http_request_query(struct http_request *req, const char *name);
  */
 bool http_request_query_at(struct http_request *req, size_t *at,
 	const char **ret_name, const char **ret_value);
+/* The whole query as it was sent, behind the "?"; NULL when absent. */
+const char *http_request_query_text(const struct http_request *req);
 /* A header field's value (names without regard to case); NULL. */
 const char *http_request_header(
 	const struct http_request *req, const char *name);
@@ -115,6 +130,11 @@ const char *http_request_id(struct http_request *req);
  * socket; "" when the client had left before this was asked.
  */
 const char *http_request_client(struct http_request *req);
+
+/* Who that is, in the words of the handler (copied), for a log; "" unless it
+ * has been set. */
+void http_request_set_user(struct http_request *req, const char *user);
+const char *http_request_user(const struct http_request *req);
 
 /* Who is on the other end of a unix socket; false for TCP. */
 struct http_peer {

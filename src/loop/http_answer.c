@@ -112,10 +112,14 @@ static bool http_answer_is_bare(int status)
 	return status == 204 || status == 304;
 }
 
+uint64_t http_answer_bytes(const struct http_answer *a)
+{
+	return a->is_head || http_answer_is_bare(a->status) ? 0 : a->len;
+}
+
 void http_answer_put(
 	struct http_server *s, struct buf *out, const struct http_answer *a)
 {
-	bool has_body = !a->is_head && !http_answer_is_bare(a->status);
 	size_t extra = a->extra == NULL ? 0 : a->extra->len;
 	size_t type = a->type == NULL ? 0 : strlen(a->type);
 	size_t id = a->id == NULL ? 0 : strlen(a->id);
@@ -156,7 +160,7 @@ void http_answer_put(
 		at += extra;
 	}
 	at = put_text(at, "\r\n");
-	if (has_body && a->len > 0) {
+	if (http_answer_bytes(a) > 0) {
 		memcpy(at, a->body, a->len);
 		at += a->len;
 	}

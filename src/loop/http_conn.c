@@ -67,18 +67,21 @@ void http_conn_free(struct http_conn *c)
 {
 	struct http_server *s = c->server;
 
+	if (c->is_handling) {
+		/* The last chance to learn it. */
+		if (s->on_done != NULL)
+			(void)http_request_client(c->req);
+		c->req->conn = NULL;
+		http_stream_tell(c->req, HTTP_STREAM_GONE);
+	} else {
+		http_request_drop(s, c->req);
+	}
 	TAILQ_REMOVE(&s->conns[c->state], c, entry);
 	loop_fd_free(c->watch);
 	close(c->fd);
 	s->held -= c->held;
 	buf_done(&c->in);
 	buf_done(&c->out);
-	if (c->is_handling) {
-		c->req->conn = NULL;
-		http_stream_tell(c->req, HTTP_STREAM_GONE);
-	} else {
-		http_request_drop(s, c->req);
-	}
 	free(c);
 	http_server_gone(s);
 }
@@ -206,7 +209,11 @@ static void http_conn_refuse(struct http_conn *c, int status, const char *why)
 		.is_head = c->req->parse.method == HTTP_HEAD,
 		.says_close = true,
 	};
-	int64_t began_us = c->req->began_us;
+	struct http_done done = {
+		.req = c->req,
+		.is_refused = true,
+		.status = status,
+	};
 
 	/* What has been read of it may lie elsewhere by now. */
 	uuid_new(c->req->id);
@@ -217,12 +224,13 @@ static void http_conn_refuse(struct http_conn *c, int status, const char *why)
 	a.len = body.len;
 	http_answer_put(s, s->current == c ? &s->out : &c->out, &a);
 	buf_done(&body);
+	done.body_bytes = http_answer_bytes(&a);
+	http_server_answered(s, &done);
 	http_request_drop(s, c->req);
 	c->req = NULL;
 	c->end = HTTP_END_LINGER;
 	if (status == 413 || status == 414 || status == 431 || status == 503)
 		s->counts.rejected++;
-	http_server_answered(s, status, began_us);
 }
 
 /* Part of a request is there: it must be kept until the rest comes. */

@@ -73,11 +73,13 @@ struct http_request {
 	bool was_full;    /* stream: a chunk was not taken */
 	uint8_t news;     /* stream: enum http_stream_event, to be told */
 	int status;       /* stream: of the answer */
+	uint64_t sent;    /* stream: bytes of its pieces */
 	http_stream_fn on_event; /* stream; NULL */
 	void *on_event_arg;
 	struct buf extra; /* further fields of the answer */
 	char *query;      /* decoded pairs, once asked for; owned */
 	size_t query_len;
+	char *user;                        /* NULL; owned */
 	char id[UUID_TEXT_LEN + 1];        /* made here; "" */
 	char client[HTTP_ORIGIN_TEXT_MAX]; /* once asked for; "" */
 	struct http_parse parse; /* last: its fields are not cleared */
@@ -192,6 +194,8 @@ struct http_answer {
 };
 void http_answer_put(
 	struct http_server *s, struct buf *out, const struct http_answer *a);
+/* Bytes of its body that are sent. */
+uint64_t http_answer_bytes(const struct http_answer *a);
 /* A problem document (RFC 9457). */
 void http_answer_problem(struct buf *body, int status, const char *detail);
 
@@ -205,7 +209,8 @@ bool http_request_keep(struct http_request *req, char *buffer);
 /* Move it to another list of its server; NULL: to none. */
 void http_request_list(struct http_request *req, struct http_requests *list);
 /* The handler's part is over: counted, told, freed. */
-void http_request_end(struct http_request *req, int status);
+void http_request_end(
+	struct http_request *req, int status, uint64_t body_bytes);
 /* Put the head of its answer, or all of it, where it will be sent from. */
 void http_request_answer(struct http_request *req, struct http_answer *a);
 /* Where its answer goes. */
@@ -224,8 +229,8 @@ void http_stream_drain(struct http_server *s);
 void http_server_arm(struct http_server *s, int64_t deadline_us);
 /* A connection is gone: there may be room for another. */
 void http_server_gone(struct http_server *s);
-/* Count an answer and tell on_done. */
-void http_server_answered(struct http_server *s, int status, int64_t began_us);
+/* Count an answer and tell on_done; before the request is dropped. */
+void http_server_answered(struct http_server *s, struct http_done *d);
 void http_server_changed(struct http_server *s);
 
 #endif

@@ -27,6 +27,11 @@ static const char *const http_parse_methods[HTTP_METHOD_COUNT] = {
 	[HTTP_OPTIONS] = "OPTIONS",
 };
 
+const char *http_method_name(enum http_method method)
+{
+	return http_parse_methods[method];
+}
+
 void http_parse_init(struct http_parse *p)
 {
 	memset(p, 0, offsetof(struct http_parse, fields));

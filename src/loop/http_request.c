@@ -34,8 +34,9 @@ void http_request_drop(struct http_server *s, struct http_request *req)
 		return;
 	buf_done(&req->extra);
 	free(req->query);
+	free(req->user);
 	free(req->owned);
-	req->query = req->owned = NULL;
+	req->query = req->user = req->owned = NULL;
 	if (s != NULL && s->spare == NULL)
 		s->spare = req;
 	else
@@ -64,6 +65,11 @@ void http_request_list(struct http_request *req, struct http_requests *list)
 enum http_method http_request_method(const struct http_request *req)
 {
 	return req->parse.method;
+}
+
+int http_request_minor(const struct http_request *req)
+{
+	return req->parse.minor;
 }
 
 const char *http_request_path(const struct http_request *req)
@@ -103,6 +109,11 @@ const char *http_request_query(struct http_request *req, const char *name)
 		if (strcmp(have, name) == 0)
 			return value;
 	return NULL;
+}
+
+const char *http_request_query_text(const struct http_request *req)
+{
+	return req->parse.query == 0 ? NULL : req->data + req->parse.query;
 }
 
 const char *http_request_header(
@@ -193,6 +204,17 @@ const char *http_request_client(struct http_request *req)
 	return req->client;
 }
 
+void http_request_set_user(struct http_request *req, const char *user)
+{
+	free(req->user);
+	req->user = xstrdup(user);
+}
+
+const char *http_request_user(const struct http_request *req)
+{
+	return req->user == NULL ? "" : req->user;
+}
+
 int http_reply_header(
 	struct http_request *req, const char *name, const char *value)
 {
@@ -233,11 +255,15 @@ void http_request_answer(struct http_request *req, struct http_answer *a)
 	http_answer_put(req->server, http_request_out(req), a);
 }
 
-void http_request_end(struct http_request *req, int status)
+void http_request_end(struct http_request *req, int status, uint64_t body_bytes)
 {
 	struct http_server *s = req->server;
 	struct http_conn *c = req->conn;
-	int64_t began_us = req->began_us;
+	struct http_done done = {
+		.req = req,
+		.status = status,
+		.body_bytes = body_bytes,
+	};
 
 	if (c != NULL) {
 		c->req = NULL;
@@ -247,8 +273,8 @@ void http_request_end(struct http_request *req, int status)
 	}
 	http_request_list(req, NULL);
 	s->counts.in_flight--;
+	http_server_answered(s, &done);
 	http_request_drop(s, req);
-	http_server_answered(s, status, began_us);
 }
 
 void http_reply(struct http_request *req, int status, const char *content_type,
@@ -268,7 +294,8 @@ void http_reply(struct http_request *req, int status, const char *content_type,
 	}
 	if (req->conn != NULL)
 		http_request_answer(req, &a);
-	http_request_end(req, status);
+	http_request_end(
+		req, status, req->conn == NULL ? 0 : http_answer_bytes(&a));
 }
 
 void http_reply_problem(

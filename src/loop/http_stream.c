@@ -51,6 +51,9 @@ static void http_stream_head(struct http_request *req, const char *content_type)
 		req->parse.keep_alive = false;
 	a.framing = req->is_chunked ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_CLOSE;
 	http_request_answer(req, &a);
+	/* It is not known any more when the client resets the connection. */
+	if (req->server->on_done != NULL)
+		(void)http_request_client(req);
 	http_stream_limit(req);
 	if (req->server->current != req->conn)
 		http_conn_resume(req->conn);
@@ -103,6 +106,7 @@ int http_reply_chunk(struct http_request *req, const void *data, size_t len)
 	if (req->is_chunked)
 		buf_printf(out, "%zx\r\n", len);
 	buf_add(out, data, len);
+	req->sent += len;
 	if (req->is_chunked)
 		buf_puts(out, "\r\n");
 	if (req->server->current != c)
@@ -125,7 +129,7 @@ static void http_stream_end(struct http_request *req, enum http_stream_end end)
 		c->end = HTTP_END_CLOSE;
 	else if (c != NULL && req->is_chunked && req->parse.method != HTTP_HEAD)
 		buf_puts(http_request_out(req), "0\r\n\r\n");
-	http_request_end(req, req->status);
+	http_request_end(req, req->status, req->sent);
 }
 
 void http_reply_finish(struct http_request *req)

@@ -44,7 +44,7 @@ struct proc {
 	int channel; /* to a role worker; -1 for a program */
 	struct loop_fd *channel_watch;
 	int streams[2];   /* read ends of its output; -1 */
-	int stream_count; /* 1: one pipe of log lines; 2: stdout, stderr */
+	int stream_count; /* 2: stdout and stderr; 1: both in one; 0: none */
 	struct loop_timer *timer; /* deadline of the state; READY: none */
 	int64_t started_at_us, ready_at_us;
 	bool said_ready; /* READY message, READY=1 or old enough */

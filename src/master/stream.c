@@ -17,6 +17,9 @@
 /* Ends of dead children that no logger has read to the end; beyond this the
  * oldest is given up. */
 #define STREAM_LEFT_MAX 256
+/* Bytes of the pipe of an access log: what a busy worker writes while the
+ * logger waits for a CPU. */
+#define STREAM_ACCESS_SIZE (256 << 10)
 /* When the ends that a logger has are looked at, while there are any.  Doubles,
  * since what a program left running may keep one open for ever. */
 #define STREAM_LOOK_US     (20 * US_PER_MS)
@@ -35,24 +38,42 @@ static int left_count;
 static struct loop_timer *look;
 static int64_t look_us;
 
+/* Where the pool's workers write a line for each request; NULL. */
+static const char *stream_access_file(const struct pool *p)
+{
+	const char *file = p->conf->access_log;
+
+	return file != NULL && file[0] == '/' ? file : NULL;
+}
+
+/* A worker of ours has all in one pipe, or a second one for its access log. */
+static int stream_number(const struct pool *p)
+{
+	if (p == node.logger)
+		return 0;
+	return p->role == NULL || stream_access_file(p) != NULL ? 2 : 1;
+}
+
 int stream_open(const struct pool *p, int ret_read[2], int ret_output[2],
 	int *ret_count, struct err *err)
 {
 	int fds[2], i;
 
-	*ret_count = p == node.logger ? 0 : p->role != NULL ? 1 : 2;
+	*ret_count = stream_number(p);
 	for (i = 0; i < *ret_count; i++) {
 		if (pipe2(fds, O_CLOEXEC) == -1)
 			return err_errno(err, "cannot make a pipe");
 		ret_read[i] = fds[0];
 		ret_output[i] = fds[1];
 		(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	}
-	if (*ret_count == 1) {
 		/* A worker of ours drops a line rather than wait for it. */
-		(void)fcntl(ret_output[0], F_SETFL, O_NONBLOCK);
-		ret_output[1] = ret_output[0];
+		if (p->role != NULL)
+			(void)fcntl(fds[1], F_SETFL, O_NONBLOCK);
 	}
+	if (*ret_count == 1)
+		ret_output[1] = ret_output[0];
+	if (*ret_count == 2 && p->role != NULL)
+		(void)fcntl(ret_output[0], F_SETPIPE_SZ, STREAM_ACCESS_SIZE);
 	return 0;
 }
 
@@ -70,16 +91,28 @@ static struct proc *stream_logger(void)
 	return NULL;
 }
 
+static enum msg_stream stream_kind(const struct proc *pr, int which)
+{
+	if (pr->pool->role == NULL)
+		return which == 0 ? MSG_STREAM_STDOUT : MSG_STREAM_STDERR;
+	return pr->stream_count == 2 && which == 0 ? MSG_STREAM_ACCESS
+						   : MSG_STREAM_LOG;
+}
+
 static void stream_msg(const struct proc *pr, int which, struct msg *ret_msg)
 {
+	const char *file = stream_access_file(pr->pool);
+
 	memset(ret_msg, 0, sizeof(*ret_msg));
 	ret_msg->type = MSG_MASTER_STREAM;
-	ret_msg->token = pr->stream_count == 1 ? MSG_STREAM_LOG
-			 : which == 0          ? MSG_STREAM_STDOUT
-					       : MSG_STREAM_STDERR;
+	ret_msg->token = stream_kind(pr, which);
 	ret_msg->value = pr->slot->index;
 	snprintf(ret_msg->name, sizeof(ret_msg->name), "%s", pr->pool->name);
-	snprintf(ret_msg->text, sizeof(ret_msg->text), "%d", (int)pr->pid);
+	if (ret_msg->token == MSG_STREAM_ACCESS && file != NULL)
+		snprintf(ret_msg->text, sizeof(ret_msg->text), "%s", file);
+	else
+		snprintf(ret_msg->text, sizeof(ret_msg->text), "%d",
+			(int)pr->pid);
 }
 
 /* false: the logger's channel is full, go on when it can be written. */

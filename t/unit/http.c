@@ -22,8 +22,9 @@ static struct {
 	struct http_server *server;
 	struct http_request *late[16]; /* of /late, not yet answered */
 	size_t late_count;
-	int drained, done_count, last_status, turns;
-	int64_t last_duration_us;
+	int drained, done_count, turns;
+	struct http_done last;
+	char last_client[64];
 	char *big;
 } t;
 
@@ -92,12 +93,13 @@ static void on_request(struct http_request *req, void *arg)
 		reply_text(req, path);
 }
 
-static void on_done(int status, int64_t duration_us, void *arg)
+static void on_done(const struct http_done *d, void *arg)
 {
 	(void)arg;
 	t.done_count++;
-	t.last_status = status;
-	t.last_duration_us = duration_us;
+	t.last = *d;
+	snprintf(t.last_client, sizeof(t.last_client), "%s",
+		http_request_client(d->req));
 }
 
 static void on_drained(void *arg)
@@ -146,6 +148,9 @@ static void test_keep_alive(void)
 	is_int(2, (int64_t)http_server_counts(t.server)->by_class[2],
 		"two answers are counted");
 	is_int(2, t.done_count, "and told");
+	is_int(4, (int64_t)t.last.body_bytes, "with the bytes of the body");
+	is_int(200, t.last.status, "the status");
+	ok(t.last.duration_us >= 0 && !t.last.is_refused, "and the time");
 	shutdown(c.fd, SHUT_WR);
 	ok(client_wait(&c, NULL), "the client ends it");
 	is_int(0, http_server_counts(t.server)->connections, "none is open");
@@ -315,7 +320,9 @@ static void test_bad(void)
 	client_close(&c);
 	help_pump(5 * MS);
 	is_int(0, http_server_counts(t.server)->connections, "which it does");
-	is_int(400, t.last_status, "the answer was told");
+	is_int(400, t.last.status, "the answer was told");
+	ok(t.last.is_refused, "as one that the server gave itself");
+	is_str("127.0.0.1", t.last_client, "and to whom");
 	server_close();
 }
 

@@ -21,6 +21,8 @@ static struct {
 	int gone, drains, rooms, done;
 	int left; /* pieces that a flood has still to send */
 	int drained;
+	uint64_t body_bytes; /* of the last answer */
+	char client[64];
 	bool finishes_when_told;
 } t;
 
@@ -119,10 +121,12 @@ static void on_request(struct http_request *req, void *arg)
 	}
 }
 
-static void on_done(int status, int64_t duration_us, void *arg)
+static void on_done(const struct http_done *d, void *arg)
 {
 	(void)arg;
-	t.done += status == 200 && duration_us >= 0;
+	t.done += d->status == 200 && d->duration_us >= 0 && !d->is_refused;
+	t.body_bytes = d->body_bytes;
+	snprintf(t.client, sizeof(t.client), "%s", http_request_client(d->req));
 }
 
 static void on_drained(void *arg)
@@ -190,6 +194,7 @@ static void test_pieces(void)
 	help_pump(5 * MS);
 	is_int(0, say(t.streams[0], "third"), "one more, and the end");
 	http_reply_finish(t.streams[0]);
+	is_int(16, (int64_t)t.body_bytes, "whose bytes are counted");
 	ok(client_wait(&c, "5\r\nthird\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"),
 		"what the client asked meanwhile is answered behind it");
 	is_int(4, t.done, "each answer is told when it is whole");
@@ -276,6 +281,7 @@ static void test_gone(void)
 		"the request stays until it is finished");
 	http_reply_finish(t.streams[0]);
 	is_int(1, http_server_counts(t.server)->in_flight, "as it is now");
+	is_str("127.0.0.1", t.client, "and its client's address is known");
 	client_close(&b);
 	help_pump(5 * MS);
 	begin(t.streams[1]);
