@@ -27,3 +27,7 @@ EXTRA_PROGRAMS += t/bench/queue_plugin.so
 t_bench_queue_plugin_so_SOURCES = t/bench/queue_plugin.c
 t_bench_queue_plugin_so_CFLAGS = $(AM_CFLAGS) -fPIC
 t_bench_queue_plugin_so_LDFLAGS = $(AM_LDFLAGS) -shared
+
+EXTRA_PROGRAMS += t/bench/cron_next
+t_bench_cron_next_SOURCES = t/bench/cron_next.c
+t_bench_cron_next_LDADD = src/when/libwhen.a src/base/libbase.a
