@@ -74,6 +74,11 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN current_setting('reeve.tenant', true);
 COMMENT ON FUNCTION reeve.tenant IS 'The tenant of this transaction, as the API named it.';
 
+CREATE FUNCTION reeve.iso(at timestamptz) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+COMMENT ON FUNCTION reeve.iso IS 'A time as the API writes it.';
+
 GRANT USAGE ON SCHEMA reeve TO reeve_api;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reeve TO reeve_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON reeve.task_definitions, reeve.task_instances TO reeve_api;
@@ -106,17 +111,35 @@ CREATE POLICY tenant ON reeve.tenants TO reeve_api USING (id = reeve.tenant());
 -- What the API needs of tables that know no tenant: functions with the rights
 -- of their owner, which look at the tenant themselves.
 
--- The token behind a hash, and the limit of its tenant.
+-- The token behind a hash, and the limit of its tenant.  That it was used is
+-- written down once a minute.
 CREATE FUNCTION reeve.token_find(hash bytea)
 RETURNS TABLE (id uuid, tenant_id text, name text, role text, expires_at timestamptz,
 	requests_per_s int)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = reeve, pg_temp
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = reeve, pg_temp
 BEGIN ATOMIC
+	UPDATE reeve.api_tokens t SET last_used_at = now()
+		WHERE t.token_hash = hash
+			AND (t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute');
 	SELECT t.id, t.tenant_id, t.name, t.role, t.expires_at, n.requests_per_s
 	FROM reeve.api_tokens t JOIN reeve.tenants n ON n.id = t.tenant_id
 	WHERE t.token_hash = hash AND t.revoked_at IS NULL
 		AND (t.expires_at IS NULL OR t.expires_at > now());
 END;
+
+-- Raises RV409 when a tenant has as many definitions as it may.
+CREATE FUNCTION reeve.definitions_room(tenant text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
+DECLARE
+	most int;
+BEGIN
+	SELECT t.definitions_max INTO most FROM tenants t WHERE t.id = tenant FOR UPDATE;
+	IF most IS NOT NULL
+	   AND (SELECT count(*) FROM task_definitions d WHERE d.tenant_id = tenant) >= most THEN
+		RAISE EXCEPTION 'the tenant has %, and may have no more definitions', most
+			USING ERRCODE = 'RV409';
+	END IF;
+END $$;
 
 -- Hand instances of this tenant that were just inserted to the queue: outbox
 -- rows, and the mark that a run of their definition is under way.

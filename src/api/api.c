@@ -4,9 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/access.h"
 #include "api/access_log.h"
 #include "api/api.h"
 #include "api/call.h"
+#include "api/db.h"
 #include "api/options.h"
 #include "api/service.h"
 #include "base/clock.h"
@@ -89,6 +91,29 @@ static struct http_limits api_limits(const struct api_options *o)
 	};
 }
 
+/* What the API needs; health and metrics need none of it. */
+static int api_open(struct api *self, struct err *err)
+{
+	struct service *s = &self->service;
+
+	if (s->conf->database_url != NULL) {
+		s->db = db_open(worker_loop(self->worker), s->conf, err);
+		if (s->db == NULL)
+			return -1;
+	}
+	if (s->options->auth == API_AUTH_TOKEN)
+		s->access = access_open(s);
+	return 0;
+}
+
+static void api_close(struct api *self)
+{
+	db_close(self->service.db);
+	access_close(self->service.access);
+	http_origin_free(self->origin);
+	free(self);
+}
+
 static void *api_start(struct worker *w, struct err *err)
 {
 	const struct child *child = worker_child(w);
@@ -115,6 +140,10 @@ static void *api_start(struct worker *w, struct err *err)
 		.options = self->options,
 		.board = child->board,
 	};
+	if (api_open(self, err) != 0) {
+		api_close(self);
+		return NULL;
+	}
 	limits = api_limits(self->options);
 	self->server =
 		http_server_new(worker_loop(w), &limits, api_on_request, self);
@@ -166,9 +195,8 @@ static void api_stop(void *arg)
 	struct api *self = arg;
 
 	http_server_free(self->server);
-	http_origin_free(self->origin);
 	access_log_free(self->access);
-	free(self);
+	api_close(self);
 }
 
 const struct role role_http = {

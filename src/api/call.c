@@ -4,7 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/access.h"
 #include "api/call.h"
+#include "api/db.h"
 #include "api/service.h"
 
 static struct call *call_new(struct service *s, struct http_request *req,
@@ -38,9 +40,11 @@ void call_reply_json(struct call *call, int status, struct buf *out)
 	call_free(call);
 }
 
-void call_reply_nothing(struct call *call)
+void call_reply_nothing(struct call *call, int status)
 {
-	http_reply(call->req, 204, NULL, NULL, 0);
+	if (status == 0)
+		status = 204;
+	http_reply(call->req, status, NULL, NULL, 0);
 	call_free(call);
 }
 
@@ -67,13 +71,42 @@ void call_reply_faults(struct call *call, const struct field_faults *faults)
 	call_free(call);
 }
 
+static bool call_has_parameter(const struct call *call, const char *name)
+{
+	const struct field *f;
+
+	for (f = call->route->query; f != NULL && f->name != NULL; f++)
+		if (strcmp(f->name, name) == 0)
+			return true;
+	return false;
+}
+
+void call_reply_wrong(struct call *call, const char *field, const char *detail)
+{
+	struct field_faults faults = { .count = 0 };
+
+	field_fault(&faults, call->arena, field, "%s", detail);
+	if (!call_has_parameter(call, field)) {
+		call_reply_faults(call, &faults);
+		return;
+	}
+	problem_reply(call->req, 400, "some parameters are wrong", &faults);
+	call_free(call);
+}
+
+void call_reply_later(
+	struct call *call, int status, const char *detail, int retry_after_s)
+{
+	problem_reply_later(call->req, status, detail, retry_after_s);
+	call_free(call);
+}
+
 void call_reply_away(struct call *call, const char *what)
 {
 	char text[128];
 
 	snprintf(text, sizeof(text), "%s does not answer: try again", what);
-	problem_reply_later(call->req, 503, text, 1);
-	call_free(call);
+	call_reply_later(call, 503, text, 1);
 }
 
 /* "application/json", with or without a charset of UTF-8. */
@@ -156,12 +189,35 @@ static void call_refuse(struct http_request *req, char *allow)
 	free(allow);
 }
 
-/* Access comes before the rest: who may not is told nothing of the fields. */
 static void call_admit(struct call *call)
 {
-	if (call_check_name(call) && call_check_query(call) &&
-		call_check_body(call))
+	const struct route *r = call->route;
+
+	if (call->access.role < r->role)
+		call_reply_problem(call, 403,
+			arena_printf(call->arena,
+				"this wants a token of role %s",
+				route_role_names[r->role]));
+	else if (r->is_system && strcmp(call->access.tenant, "default") != 0)
+		call_reply_problem(
+			call, 403, "this wants a token of the tenant default");
+	else if (call_check_name(call) && call_check_query(call) &&
+		 call_check_body(call))
 		call->route->serve(call);
+}
+
+/* Access comes before the rest: who may not is told nothing of the fields. */
+static void call_know(struct call *call)
+{
+	access_check(call, call_admit);
+}
+
+static void call_start(struct call *call)
+{
+	if (call->route->role == ROUTE_PUBLIC)
+		call_admit(call);
+	else
+		db_await(call, call_know);
 }
 
 void call_begin(struct service *s, struct http_request *req)
@@ -177,5 +233,5 @@ void call_begin(struct service *s, struct http_request *req)
 	else if (r->plain != NULL)
 		r->plain(s->board, req);
 	else
-		call_admit(call_new(s, req, r, name));
+		call_start(call_new(s, req, r, name));
 }

@@ -49,11 +49,16 @@ void call_begin(struct service *s, struct http_request *req);
 /* Answer with what `out` holds, which is freed, and end the call.  status 0:
  * the route's own. */
 void call_reply_json(struct call *call, int status, struct buf *out);
-void call_reply_nothing(struct call *call); /* 204 */
+/* status 0: 204 */
+void call_reply_nothing(struct call *call, int status);
 void call_reply_problem(struct call *call, int status, const char *detail);
+/* 422 (400 for a parameter of the query) that names one field. */
+void call_reply_wrong(struct call *call, const char *field, const char *detail);
 void call_reply_faults(struct call *call, const struct field_faults *faults);
 /* From a db_rows_fn: this is the answer.  The first one counts. */
 void call_fail(struct call *call, int status, const char *detail);
+void call_reply_later(
+	struct call *call, int status, const char *detail, int retry_after_s);
 /* 503 with Retry-After. */
 void call_reply_away(struct call *call, const char *what);
 

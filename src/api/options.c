@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 #include <stddef.h>
+#include <string.h>
 
 #include "api/options.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "conf/conf.h"
 #include "loop/http_origin.h"
 
 #define API(field) .offset = offsetof(struct api_options, field)
 /* No client is given longer than an hour. */
 #define API_HOUR_US (3600 * (int64_t)US_PER_S)
+
+static const char *const api_auth_names[] = {
+	[API_AUTH_TOKEN] = "token",
+	[API_AUTH_NONE] = "none",
+	NULL,
+};
 
 static const struct opt api_options[] = {
 	{ .name = "max_header",
@@ -72,6 +80,13 @@ static const struct opt api_options[] = {
 		.default_text = "5s",
 		.help = "how long a draining worker waits for the next request "
 			"of an idle connection" },
+	{ .name = "auth",
+		.type = OPT_ENUM,
+		API(auth),
+		.default_text = "token",
+		.choices = api_auth_names,
+		.help = "who may use /api/v1: holders of a token, or, where "
+			"only this machine can connect, anybody" },
 	{ .name = "trusted_proxies",
 		.type = OPT_STRINGS,
 		API(trusted_proxies),
@@ -102,7 +117,7 @@ struct http_origin *api_options_origin(
 	return origin;
 }
 
-static int api_options_check(
+static int api_options_check_origin(
 	const struct conf_pool *pool, const char **ret_setting, struct err *err)
 {
 	struct http_origin *origin = api_options_origin(pool->own, err);
@@ -112,6 +127,39 @@ static int api_options_check(
 		return -1;
 	http_origin_free(origin);
 	return 0;
+}
+
+/* Only this machine can connect. */
+static bool api_options_is_local(const struct conf_listen *l)
+{
+	return l->family == LISTEN_UNIX || strncmp(l->text, "127.", 4) == 0 ||
+	       strncmp(l->text, "[::1]:", 6) == 0;
+}
+
+static int api_options_check_auth(
+	const struct conf_pool *pool, const char **ret_setting, struct err *err)
+{
+	const struct api_options *o = pool->own;
+	size_t i;
+
+	*ret_setting = "auth";
+	if (o->auth != API_AUTH_NONE)
+		return 0;
+	for (i = 0; i < pool->listen.count; i++)
+		if (!api_options_is_local(&pool->listen.items[i]))
+			return err_set(err, 0,
+				"\"auth: none\" is for addresses that only "
+				"this machine can reach, not for %s",
+				pool->listen.items[i].text);
+	return 0;
+}
+
+static int api_options_check(
+	const struct conf_pool *pool, const char **ret_setting, struct err *err)
+{
+	if (api_options_check_auth(pool, ret_setting, err) != 0)
+		return -1;
+	return api_options_check_origin(pool, ret_setting, err);
 }
 
 const struct conf_kind conf_kind_http = {

@@ -13,12 +13,15 @@ struct conf_kind;
 struct err;
 struct http_origin;
 
+enum api_auth { API_AUTH_TOKEN = 0, API_AUTH_NONE = 1 };
+
 struct api_options {
 	int64_t max_header, max_body; /* bytes */
 	int64_t max_connections;      /* of one worker */
 	int64_t header_timeout_us, body_timeout_us;
 	int64_t write_timeout_us, keepalive_timeout_us;
 	int64_t linger_us;
+	int auth; /* enum api_auth */
 	struct conf_strings trusted_proxies;
 	int proxy_header; /* enum http_origin_field */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <string.h>
 
+#include "api/definitions.h"
 #include "api/health.h"
 #include "api/openapi.h"
 #include "api/route.h"
@@ -26,6 +27,7 @@ static const char *const route_methods[HTTP_METHOD_COUNT] = {
 /* The routes asked most often first. */
 const struct route *const route_tables[] = {
 	health_routes,
+	definition_routes,
 	openapi_routes,
 	NULL,
 };

@@ -41,6 +41,7 @@ struct route {
 	const char *tag;
 	const char *summary;
 	enum route_role role;
+	bool is_system; /* of the whole system: for tenant default alone */
 	const struct field *query; /* NULL: none */
 	const struct field *body;  /* NULL: none is taken */
 	bool is_body_optional;

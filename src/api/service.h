@@ -8,6 +8,7 @@
 #include "api/options.h"
 #include "worker/worker.h"
 
+struct access_book;
 struct db;
 
 struct service {
@@ -15,7 +16,8 @@ struct service {
 	const struct conf *conf;           /* borrowed */
 	const struct api_options *options; /* borrowed */
 	const struct board *board;         /* borrowed */
-	struct db *db; /* owned; NULL: no database is configured */
+	struct db *db;                     /* owned; NULL: none is configured */
+	struct access_book *access;        /* owned; NULL with auth: none */
 };
 
 #endif

@@ -1,0 +1,880 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/answer.h"
+#include "api/call.h"
+#include "api/db.h"
+#include "api/definitions.h"
+#include "api/service.h"
+#include "base/clock.h"
+#include "conf/conf.h"
+#include "conf/handler.h"
+#include "when/iso.h"
+#include "when/rule.h"
+#include "when/zone.h"
+
+#define DEFINITION_PARAMS_MAX     1000000
+#define DEFINITION_TIMEOUT_MAX_MS (INT64_C(30) * 86400 * 1000)
+
+static const char *const definition_types[] = { "CRON", "FIXED_RATE",
+	"FIXED_DELAY", "ONCE", NULL };
+static const char *const definition_dialects[] = { "auto", "vixie", "seconds",
+	"quartz", NULL };
+static const char *const definition_misfires[] = { "skip", "once", "all",
+	NULL };
+static const char *const definition_overlaps[] = { "allow", "forbid", "queue",
+	"replace", NULL };
+static const char *const definition_states[] = { "ENABLED", "DISABLED", NULL };
+static const char *const definition_last_states[] = { "PENDING", "RUNNING",
+	"SUCCESS", "FAILED", "TIMEOUT", "CANCELLED", "MISFIRED", "SKIPPED",
+	NULL };
+
+/* In the order of DEFINITION_COLUMNS. */
+const struct field definition_fields[] = {
+	{ .name = "id", .type = FIELD_UUID, .is_required = true },
+	{ .name = "taskName", .type = FIELD_STRING, .is_required = true },
+	{ .name = "taskHandler", .type = FIELD_STRING, .is_required = true },
+	{ .name = "description", .type = FIELD_STRING, .is_required = true },
+	{ .name = "scheduleType",
+		.type = FIELD_ENUM,
+		.is_required = true,
+		.words = definition_types },
+	{ .name = "cronExpression", .type = FIELD_STRING, .help = "the first" },
+	{ .name = "rule",
+		.type = FIELD_OBJECT,
+		.is_required = true,
+		.help = "all that says when" },
+	{ .name = "timeZone", .type = FIELD_STRING, .is_required = true },
+	{ .name = "taskParams", .type = FIELD_OBJECT, .is_required = true },
+	{ .name = "topic", .type = FIELD_STRING, .is_required = true },
+	{ .name = "priority", .type = FIELD_INT, .is_required = true },
+	{ .name = "timeout", .type = FIELD_DURATION },
+	{ .name = "retry", .type = FIELD_INT },
+	{ .name = "misfire",
+		.type = FIELD_ENUM,
+		.is_required = true,
+		.words = definition_misfires },
+	{ .name = "misfireMax", .type = FIELD_INT, .is_required = true },
+	{ .name = "overlap",
+		.type = FIELD_ENUM,
+		.is_required = true,
+		.words = definition_overlaps },
+	{ .name = "inline", .type = FIELD_BOOL, .is_required = true },
+	{ .name = "dependsOn", .type = FIELD_UUID },
+	{ .name = "enabled", .type = FIELD_BOOL, .is_required = true },
+	{ .name = "nextFire", .type = FIELD_TIME },
+	{ .name = "lastFire", .type = FIELD_TIME },
+	{ .name = "lastEnd", .type = FIELD_TIME },
+	{ .name = "lastState",
+		.type = FIELD_ENUM,
+		.words = definition_last_states },
+	{ .name = "source", .type = FIELD_STRING, .is_required = true },
+	{ .name = "creator", .type = FIELD_STRING, .is_required = true },
+	{ .name = "version", .type = FIELD_INT, .is_required = true },
+	{ .name = "createdAt", .type = FIELD_TIME, .is_required = true },
+	{ .name = "updatedAt", .type = FIELD_TIME, .is_required = true },
+	{ .name = NULL },
+};
+
+#define DEFINITION_COLUMNS(d)                                                  \
+	d ".id, " d ".task_name, " d ".task_handler, " d ".description, " d    \
+	  ".schedule_type, " d ".cron_expression, " d ".rule, " d              \
+	  ".time_zone, " d ".task_params, " d ".topic, " d ".priority, " d     \
+	  ".timeout_ms, " d ".retry_max, " d ".misfire, " d ".misfire_max, " d \
+	  ".overlap, " d ".inline, " d ".depends_on, " d                       \
+	  ".status = 'ENABLED', reeve.iso(" d ".next_fire), reeve.iso(" d      \
+	  ".last_fire), reeve.iso(" d ".last_end), " d ".last_state, " d       \
+	  ".source, " d ".creator, " d ".version, reeve.iso(" d                \
+	  ".created_at), reeve.iso(" d ".updated_at)"
+/* The column of `version` in it. */
+#define DEFINITION_VERSION 25
+
+/* What a client sends. */
+static const struct field definition_body[] = {
+	{ .name = "taskName",
+		.type = FIELD_STRING,
+		.is_required = true,
+		.minimum = 1,
+		.maximum = 100,
+		.help = "unique in the tenant" },
+	{ .name = "taskHandler",
+		.type = FIELD_STRING,
+		.is_required = true,
+		.minimum = 1,
+		.maximum = 128,
+		.help = "a handler of process.yaml" },
+	{ .name = "description",
+		.type = FIELD_STRING,
+		.minimum = 0,
+		.maximum = 4096,
+		.default_text = "" },
+	{ .name = "scheduleType",
+		.type = FIELD_ENUM,
+		.is_required = true,
+		.words = definition_types },
+	{ .name = "cronExpression",
+		.type = FIELD_STRING,
+		.minimum = 1,
+		.maximum = 100,
+		.help = "of CRON: five fields, six with seconds, or Quartz" },
+	{ .name = "cronExpressions",
+		.type = FIELD_STRINGS,
+		.maximum = RULE_CRONS_MAX,
+		.help = "of CRON, instead: the earliest counts" },
+	{ .name = "dialect",
+		.type = FIELD_ENUM,
+		.words = definition_dialects,
+		.default_text = "auto" },
+	{ .name = "interval",
+		.type = FIELD_DURATION,
+		.minimum = RULE_SPAN_MIN_US / US_PER_MS,
+		.maximum = RULE_SPAN_MAX_US / US_PER_MS,
+		.help = "of FIXED_RATE: from one start to the next; of "
+			"FIXED_DELAY: from an end to the next start" },
+	{ .name = "runAt", .type = FIELD_TIME, .help = "of ONCE" },
+	{ .name = "startTime",
+		.type = FIELD_TIME,
+		.help = "nothing fires before it" },
+	{ .name = "endTime",
+		.type = FIELD_TIME,
+		.help = "nothing fires after it" },
+	{ .name = "timeZone",
+		.type = FIELD_STRING,
+		.minimum = 1,
+		.maximum = 64,
+		.default_text = "UTC",
+		.help = "of cronExpression: an IANA name" },
+	{ .name = "taskParams",
+		.type = FIELD_OBJECT,
+		.maximum = DEFINITION_PARAMS_MAX,
+		.default_text = "{}",
+		.help = "for the handler" },
+	{ .name = "topic",
+		.type = FIELD_STRING,
+		.minimum = 1,
+		.maximum = CONF_TOPIC_MAX,
+		.default_text = "common" },
+	{ .name = "priority",
+		.type = FIELD_INT,
+		.minimum = -1000000,
+		.maximum = 1000000,
+		.default_text = "1" },
+	{ .name = "timeout",
+		.type = FIELD_DURATION,
+		.minimum = 1,
+		.maximum = DEFINITION_TIMEOUT_MAX_MS,
+		.help = "of a run; unset: the handler's" },
+	{ .name = "retry",
+		.type = FIELD_INT,
+		.minimum = 0,
+		.maximum = 1000,
+		.help = "further attempts of a run; unset: the handler's" },
+	{ .name = "misfire",
+		.type = FIELD_ENUM,
+		.words = definition_misfires,
+		.default_text = "once",
+		.help = "which of the fires missed are made up for" },
+	{ .name = "misfireMax",
+		.type = FIELD_INT,
+		.minimum = 1,
+		.maximum = 10000,
+		.default_text = "100",
+		.help = "of misfire all: at most so many" },
+	{ .name = "overlap",
+		.type = FIELD_ENUM,
+		.words = definition_overlaps,
+		.default_text = "forbid",
+		.help = "what a fire does while a run is under way" },
+	{ .name = "inline",
+		.type = FIELD_BOOL,
+		.default_text = "false",
+		.help = "run in the crontab worker itself" },
+	{ .name = "dependsOn",
+		.type = FIELD_UUID,
+		.help = "a definition whose last run must have succeeded" },
+	{ .name = "enabled", .type = FIELD_BOOL, .default_text = "true" },
+	{ .name = NULL },
+};
+
+/* A body that was checked, as parameters of a statement. */
+enum {
+	VALUE_NAME,
+	VALUE_HANDLER,
+	VALUE_DESCRIPTION,
+	VALUE_TYPE,
+	VALUE_CRON,
+	VALUE_RULE,
+	VALUE_ZONE,
+	VALUE_START,
+	VALUE_END,
+	VALUE_PARAMS,
+	VALUE_TOPIC,
+	VALUE_PRIORITY,
+	VALUE_TIMEOUT,
+	VALUE_RETRY,
+	VALUE_MISFIRE,
+	VALUE_MISFIRE_MAX,
+	VALUE_OVERLAP,
+	VALUE_INLINE,
+	VALUE_DEPENDS_ON,
+	VALUE_STATUS,
+	VALUE_NEXT,
+	VALUE_TENANT,
+	VALUE_WHO,
+	VALUE_REQUEST,
+	VALUE_ID,
+	VALUE_VERSION,
+	VALUE_COUNT
+};
+
+static const char *definition_text(const struct call *call, const char *name)
+{
+	const struct field_value *v = field_get(&call->body, name);
+	const struct field *f;
+
+	if (v->is_set)
+		return v->text;
+	for (f = definition_body; strcmp(f->name, name) != 0; f++)
+		;
+	return f->default_text;
+}
+
+static const char *definition_number(const struct call *call, const char *name)
+{
+	const struct field_value *v = field_get(&call->body, name);
+
+	return v->is_set
+		       ? arena_printf(call->arena, "%lld", (long long)v->number)
+		       : definition_text(call, name);
+}
+
+static const char *definition_bool(const struct call *call, const char *name)
+{
+	const struct field_value *v = field_get(&call->body, name);
+
+	return v->is_set ? (v->number != 0 ? "true" : "false")
+			 : definition_text(call, name);
+}
+
+static const char *definition_time(const struct call *call, int64_t us)
+{
+	char text[ISO_MAX];
+
+	if (us == INT64_MIN || us == RULE_NEVER)
+		return NULL;
+	return arena_strdup(call->arena, iso_print(us, zone_utc(), text));
+}
+
+/* Which fields go with which type of schedule; the first of each is needed. */
+static const struct {
+	const char *type, *field;
+} definition_parts[] = {
+	{ "CRON", "cronExpression" },
+	{ "FIXED_RATE", "interval" },
+	{ "FIXED_DELAY", "interval" },
+	{ "ONCE", "runAt" },
+};
+
+static void rule_put_span(
+	struct jsonw *j, const char *key, const struct call *call)
+{
+	const struct field_value *v = field_get(&call->body, "interval");
+
+	if (v->is_set)
+		jsonw_int(j, key, v->number);
+}
+
+static void rule_put_text(struct jsonw *j, const char *key,
+	const struct call *call, const char *name)
+{
+	const struct field_value *v = field_get(&call->body, name);
+
+	if (v->is_set)
+		jsonw_str(j, key, v->text);
+}
+
+static void rule_put_cron(struct jsonw *j, const struct call *call)
+{
+	const struct field_value *list =
+		field_get(&call->body, "cronExpressions");
+	size_t i;
+
+	jsonw_array(j, "cron");
+	if (field_get(&call->body, "cronExpression")->is_set)
+		jsonw_str(j, NULL, definition_text(call, "cronExpression"));
+	for (i = 0; list->is_set && i < list->count; i++)
+		jsonw_str(j, NULL, list->items[i]);
+	jsonw_end_array(j);
+	rule_put_text(j, "dialect", call, "dialect");
+}
+
+/* The rule as src/when reads it. */
+static void rule_put(struct buf *out, const struct call *call)
+{
+	const char *type = definition_text(call, "scheduleType");
+	struct jsonw j;
+
+	jsonw_init(&j, out);
+	jsonw_object(&j, NULL);
+	if (strcmp(type, "CRON") == 0)
+		rule_put_cron(&j, call);
+	else if (strcmp(type, "FIXED_RATE") == 0)
+		rule_put_span(&j, "every", call);
+	else if (strcmp(type, "FIXED_DELAY") == 0)
+		rule_put_span(&j, "delay", call);
+	else
+		rule_put_text(&j, "at", call, "runAt");
+	rule_put_text(&j, "start", call, "startTime");
+	rule_put_text(&j, "end", call, "endTime");
+	jsonw_str(&j, "timeZone", definition_text(call, "timeZone"));
+	jsonw_end_object(&j);
+}
+
+/* The field that an error of the rule speaks of: "cron: column 3: …". */
+static const char *rule_field(const char *text)
+{
+	static const char *const names[][2] = { { "cron", "cronExpression" },
+		{ "every", "interval" }, { "delay", "interval" },
+		{ "at", "runAt" }, { "start", "startTime" },
+		{ "end", "endTime" }, { "timeZone", "timeZone" },
+		{ "dialect", "dialect" } };
+	size_t i, len;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		len = strlen(names[i][0]);
+		if (strncmp(text, names[i][0], len) == 0 &&
+			strchr(":[ ", text[len]) != NULL)
+			return names[i][1];
+	}
+	return "scheduleType";
+}
+
+/* Each field belongs to its type of schedule, and the type has its field. */
+static bool definition_check_parts(
+	const struct call *call, struct field_faults *faults)
+{
+	const char *type = definition_text(call, "scheduleType");
+	size_t i, n = sizeof(definition_parts) / sizeof(*definition_parts);
+	const char *wanted = NULL;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(definition_parts[i].type, type) == 0)
+			wanted = definition_parts[i].field;
+	for (i = 0; i < n; i++) {
+		const char *name = definition_parts[i].field;
+
+		if (strcmp(name, wanted) != 0 &&
+			field_get(&call->body, name)->is_set &&
+			(i == 0 || strcmp(name, definition_parts[i - 1].field)))
+			field_fault(faults, call->arena, name,
+				"does not go with scheduleType %s", type);
+	}
+	if (!field_get(&call->body, wanted)->is_set &&
+		!(strcmp(type, "CRON") == 0 &&
+			field_get(&call->body, "cronExpressions")->is_set))
+		field_fault(faults, call->arena, wanted,
+			"is missing: scheduleType %s needs it", type);
+	return faults->count == 0;
+}
+
+static void definition_check_handler(
+	const struct call *call, struct field_faults *faults)
+{
+	const char *name = definition_text(call, "taskHandler");
+
+	if (conf_handler_find(call->service->conf, name) == NULL)
+		field_fault(faults, call->arena, "taskHandler",
+			"process.yaml of this node has no handler of that "
+			"name");
+}
+
+static void definition_check_topic(
+	const struct call *call, struct field_faults *faults)
+{
+	const char *name = definition_text(call, "topic");
+
+	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] !=
+		'\0')
+		field_fault(faults, call->arena, "topic",
+			"is a name of a-z, 0-9, _ and -");
+}
+
+static int64_t wall_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+}
+
+/* The rule's parameters; a rule that can't be read is a fault. */
+static void definition_take_rule(const struct call *call,
+	const char *values[VALUE_COUNT], struct field_faults *faults)
+{
+	struct buf text = BUF_INIT;
+	struct rule *rule;
+	struct err err;
+	char *printed;
+
+	rule_put(&text, call);
+	rule = rule_parse(text.data, text.len, &err);
+	buf_done(&text);
+	if (rule == NULL) {
+		field_fault(faults, call->arena, rule_field(err.text), "%s",
+			err.text);
+		return;
+	}
+	printed = rule_print(rule);
+	values[VALUE_RULE] = arena_strdup(call->arena, printed);
+	free(printed);
+	values[VALUE_START] = definition_time(call, rule_start(rule));
+	values[VALUE_END] = definition_time(call, rule_end(rule));
+	values[VALUE_NEXT] = definition_time(
+		call, rule_next(rule, wall_now_us(), RULE_NO_END));
+	rule_free(rule);
+}
+
+static void definition_take(
+	const struct call *call, const char *values[VALUE_COUNT])
+{
+	const struct field_value *crons =
+		field_get(&call->body, "cronExpressions");
+	const char *topic = definition_text(call, "topic");
+
+	values[VALUE_NAME] = definition_text(call, "taskName");
+	values[VALUE_HANDLER] = definition_text(call, "taskHandler");
+	values[VALUE_DESCRIPTION] = definition_text(call, "description");
+	values[VALUE_TYPE] = definition_text(call, "scheduleType");
+	values[VALUE_CRON] = definition_text(call, "cronExpression");
+	if (values[VALUE_CRON] == NULL && crons->is_set &&
+		strlen(crons->items[0]) <= 100)
+		values[VALUE_CRON] = crons->items[0];
+	values[VALUE_ZONE] = definition_text(call, "timeZone");
+	values[VALUE_PARAMS] = definition_text(call, "taskParams");
+	values[VALUE_TOPIC] = strcmp(topic, "normal") == 0 ? "common" : topic;
+	values[VALUE_PRIORITY] = definition_number(call, "priority");
+	values[VALUE_TIMEOUT] = definition_number(call, "timeout");
+	values[VALUE_RETRY] = definition_number(call, "retry");
+	values[VALUE_MISFIRE] = definition_text(call, "misfire");
+	values[VALUE_MISFIRE_MAX] = definition_number(call, "misfireMax");
+	values[VALUE_OVERLAP] = definition_text(call, "overlap");
+	values[VALUE_INLINE] = definition_bool(call, "inline");
+	values[VALUE_DEPENDS_ON] = definition_text(call, "dependsOn");
+	values[VALUE_STATUS] =
+		strcmp(definition_bool(call, "enabled"), "true") == 0
+			? "ENABLED"
+			: "DISABLED";
+	values[VALUE_TENANT] = call->access.tenant;
+	values[VALUE_WHO] = call->access.who;
+	values[VALUE_REQUEST] = http_request_id(call->req);
+	values[VALUE_ID] = call->name;
+}
+
+/* False: the body does not fit, and the call is answered. */
+static bool definition_read(struct call *call, const char *values[VALUE_COUNT])
+{
+	struct field_faults faults = { .count = 0 };
+
+	if (definition_check_parts(call, &faults))
+		definition_take_rule(call, values, &faults);
+	definition_check_handler(call, &faults);
+	definition_check_topic(call, &faults);
+	if (faults.count > 0) {
+		call_reply_faults(call, &faults);
+		return false;
+	}
+	definition_take(call, values);
+	return true;
+}
+
+/* Versions in If-Match: one of ours, or `*`.  False: the call is answered. */
+static bool definition_match(struct call *call, const char **ret_version)
+{
+	const char *text = http_request_header(call->req, "If-Match");
+	size_t len;
+
+	*ret_version = NULL;
+	if (text == NULL || strcmp(text, "*") == 0)
+		return true;
+	len = strspn(text + 1, "0123456789");
+	if (text[0] == '"' && len > 0 && len < 19 &&
+		strcmp(text + 1 + len, "\"") == 0) {
+		*ret_version = arena_strndup(call->arena, text + 1, len);
+		return true;
+	}
+	call_reply_problem(call, 412,
+		"If-Match is not the ETag of a definition as it is now");
+	return false;
+}
+
+static void definition_put_etag(
+	struct call *call, const struct pg_result *r, int column)
+{
+	(void)http_reply_header(call->req, "ETag",
+		arena_printf(
+			call->arena, "\"%s\"", pg_result_text(r, 0, column)));
+}
+
+static void definition_on_one(struct call *call, const struct pg_result *r)
+{
+	const char *known = http_request_header(call->req, "If-None-Match");
+
+	if (pg_result_rows(r) == 0) {
+		call_fail(call, 404, "there is no such definition");
+		return;
+	}
+	definition_put_etag(call, r, DEFINITION_VERSION);
+	if (known != NULL && call->route->method == HTTP_GET &&
+		strcmp(known, arena_printf(call->arena, "\"%s\"",
+				      pg_result_text(r, 0,
+					      DEFINITION_VERSION))) == 0) {
+		call->status = 304;
+		return;
+	}
+	answer_one(call, r);
+}
+
+/* A change: column 0 is the version that was there, NULL when none was; the
+ * definition is after it, NULL when the version was another. */
+static void definition_on_changed(struct call *call, const struct pg_result *r)
+{
+	struct jsonw j;
+
+	if (pg_result_rows(r) == 0 || pg_result_text(r, 0, 0) == NULL) {
+		call_fail(call, 404, "there is no such definition");
+	} else if (pg_result_text(r, 0, 1) == NULL) {
+		call_fail(call, 412,
+			"it has changed since: get it again, and then change "
+			"that");
+	} else if (call->route->shape != ROUTE_NOTHING) {
+		definition_put_etag(call, r, 1 + DEFINITION_VERSION);
+		jsonw_init(&j, &call->out);
+		answer_put(&j, NULL, definition_fields, r, 0, 1);
+	}
+}
+
+static void definition_on_created(struct call *call, const struct pg_result *r)
+{
+	(void)http_reply_header(call->req, "Location",
+		arena_printf(call->arena, "/api/v1/tasks/definitions/%s",
+			pg_result_text(r, 0, 0)));
+	definition_on_one(call, r);
+}
+
+static const struct pg_statement definition_create = {
+	.name = "api_definition_create",
+	.text = "WITH room AS (SELECT reeve.definitions_room($22)),"
+		" new AS (INSERT INTO reeve.task_definitions (task_name,"
+		" task_handler, description, schedule_type, cron_expression,"
+		" rule, time_zone, start_at, end_at, task_params, topic,"
+		" priority, timeout_ms, retry_max, misfire, misfire_max,"
+		" overlap, inline, depends_on, status, next_fire, tenant_id,"
+		" source, creator) SELECT $1, $2, $3, $4, $5, $6::jsonb, $7,"
+		" $8::timestamptz, $9::timestamptz, $10, $11, $12::bigint,"
+		" $13::bigint, $14::int, $15, $16::int, $17, $18::boolean,"
+		" $19::uuid, $20, $21::timestamptz, $22, 'api', $23 FROM room"
+		" RETURNING *),"
+		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
+		" action, object, object_id, after, request_id)"
+		" SELECT tenant_id, $23, 'createDefinition', 'definition', id,"
+		" to_jsonb(new) - 'secret_params', $24 FROM new)"
+		" SELECT " DEFINITION_COLUMNS("new") " FROM new",
+	.params = 24,
+};
+
+static const struct pg_statement definition_update = {
+	.name = "api_definition_update",
+	.text = "WITH old AS (SELECT * FROM reeve.task_definitions"
+		" WHERE id = $25::uuid AND tenant_id = $22 FOR UPDATE),"
+		" new AS (UPDATE reeve.task_definitions d SET task_name = $1,"
+		" task_handler = $2, description = $3, schedule_type = $4,"
+		" cron_expression = $5, rule = $6::jsonb, time_zone = $7,"
+		" start_at = $8::timestamptz, end_at = $9::timestamptz,"
+		" task_params = $10, topic = $11, priority = $12::bigint,"
+		" timeout_ms = $13::bigint, retry_max = $14::int,"
+		" misfire = $15, misfire_max = $16::int, overlap = $17,"
+		" inline = $18::boolean, depends_on = $19::uuid, status = $20,"
+		" next_fire = CASE WHEN old.rule = $6::jsonb AND"
+		" old.status = $20 THEN d.next_fire ELSE $21::timestamptz END"
+		" FROM old WHERE d.id = old.id"
+		" AND ($26::bigint IS NULL OR old.version = $26::bigint)"
+		" RETURNING d.*),"
+		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
+		" action, object, object_id, before, after, request_id)"
+		" SELECT new.tenant_id, $23, 'updateDefinition', 'definition',"
+		" new.id, to_jsonb(old) - 'secret_params',"
+		" to_jsonb(new) - 'secret_params', $24 FROM old, new)"
+		" SELECT old.version, " DEFINITION_COLUMNS(
+			"new") " FROM old LEFT JOIN new ON true",
+	.params = 26,
+};
+
+/* $1 id, $2 tenant, $3 who, $4 request, $5 version, $6 status, $7 next fire,
+ * $8 operation */
+static const struct pg_statement definition_switch = {
+	.name = "api_definition_switch",
+	.text = "WITH old AS (SELECT * FROM reeve.task_definitions"
+		" WHERE id = $1::uuid AND tenant_id = $2 FOR UPDATE),"
+		" new AS (UPDATE reeve.task_definitions d SET status = $6,"
+		" next_fire = CASE WHEN old.status = $6 THEN d.next_fire"
+		" ELSE $7::timestamptz END FROM old WHERE d.id = old.id"
+		" AND ($5::bigint IS NULL OR old.version = $5::bigint)"
+		" RETURNING d.*),"
+		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
+		" action, object, object_id, before, after, request_id)"
+		" SELECT new.tenant_id, $3, $8, 'definition', new.id,"
+		" jsonb_build_object('status', old.status),"
+		" jsonb_build_object('status', new.status), $4 FROM old, new)"
+		" SELECT old.version, " DEFINITION_COLUMNS(
+			"new") " FROM old LEFT JOIN new ON true",
+	.params = 8,
+};
+
+static const struct pg_statement definition_delete = {
+	.name = "api_definition_delete",
+	.text = "WITH old AS (SELECT * FROM reeve.task_definitions"
+		" WHERE id = $1::uuid AND tenant_id = $2 FOR UPDATE),"
+		" gone AS (DELETE FROM reeve.task_definitions d USING old"
+		" WHERE d.id = old.id"
+		" AND ($5::bigint IS NULL OR old.version = $5::bigint)"
+		" RETURNING d.id),"
+		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
+		" action, object, object_id, before, request_id)"
+		" SELECT old.tenant_id, $3, 'deleteDefinition', 'definition',"
+		" old.id, to_jsonb(old) - 'secret_params', $4 FROM old, gone)"
+		" SELECT old.version, gone.id FROM old LEFT JOIN gone ON true",
+	.params = 5,
+};
+
+static const struct pg_statement definition_get = {
+	.name = "api_definition_get",
+	.text = "SELECT " DEFINITION_COLUMNS(
+		"d") " FROM reeve.task_definitions d"
+		     " WHERE id = $1::uuid AND tenant_id = $2",
+	.params = 2,
+};
+
+static const struct pg_statement definition_list = {
+	.name = "api_definition_list",
+	.text = "SELECT d.id, " DEFINITION_COLUMNS(
+		"d") " FROM reeve.task_definitions d WHERE tenant_id = $3"
+		     " AND ($2::uuid IS NULL OR id < $2::uuid)"
+		     " AND ($4::text IS NULL OR status = $4)"
+		     " AND ($5::text IS NULL OR task_handler = $5)"
+		     " AND ($6::text IS NULL OR schedule_type = $6)"
+		     " AND ($7::text IS NULL OR task_name = $7)"
+		     " AND ($8::text IS NULL OR last_state = $8)"
+		     " ORDER BY id DESC LIMIT $1::int",
+	.params = 8,
+};
+
+static const struct pg_statement definition_rule = {
+	.name = "api_definition_rule",
+	.text = "SELECT rule FROM reeve.task_definitions"
+		" WHERE id = $1::uuid AND tenant_id = $2",
+	.params = 2,
+};
+
+static void definition_serve_create(struct call *call)
+{
+	const char *values[VALUE_COUNT] = { NULL };
+
+	if (definition_read(call, values))
+		db_query(call, &definition_create, values,
+			definition_on_created);
+}
+
+static void definition_serve_update(struct call *call)
+{
+	const char *values[VALUE_COUNT] = { NULL };
+
+	if (definition_match(call, &values[VALUE_VERSION]) &&
+		definition_read(call, values))
+		db_query(call, &definition_update, values,
+			definition_on_changed);
+}
+
+static void definition_serve_get(struct call *call)
+{
+	const char *values[] = { call->name, call->access.tenant };
+
+	db_query(call, &definition_get, values, definition_on_one);
+}
+
+static void definition_serve_delete(struct call *call)
+{
+	const char *values[] = { call->name, call->access.tenant,
+		call->access.who, http_request_id(call->req), NULL };
+
+	if (definition_match(call, &values[4]))
+		db_query(call, &definition_delete, values,
+			definition_on_changed);
+}
+
+static const char *definition_parameter(
+	const struct call *call, const char *name)
+{
+	const struct field_value *v = field_get(&call->query, name);
+
+	return v->is_set ? v->text : NULL;
+}
+
+static void definition_serve_list(struct call *call)
+{
+	struct answer_page page;
+
+	if (!answer_page(call, &page))
+		return;
+	if (page.cursor != NULL && !field_is_uuid(page.cursor)) {
+		call_reply_wrong(
+			call, "cursor", "is not a nextCursor of this list");
+		return;
+	}
+	db_query(call, &definition_list,
+		(const char *[]){ page.limit, page.cursor, call->access.tenant,
+			definition_parameter(call, "status"),
+			definition_parameter(call, "handler"),
+			definition_parameter(call, "scheduleType"),
+			definition_parameter(call, "name"),
+			definition_parameter(call, "lastState") },
+		answer_list);
+}
+
+static void definition_set_status(
+	struct call *call, const char *status, const char *next)
+{
+	const char *values[] = { call->name, call->access.tenant,
+		call->access.who, http_request_id(call->req), NULL, status,
+		next, call->route->operation };
+
+	if (definition_match(call, &values[4]))
+		db_query(call, &definition_switch, values,
+			definition_on_changed);
+}
+
+static void definition_on_rule(struct call *call, const struct pg_result *r)
+{
+	if (pg_result_rows(r) == 0)
+		call_fail(call, 404, "there is no such definition");
+	else
+		call->own = arena_strdup(call->arena, pg_result_text(r, 0, 0));
+}
+
+/* What was due while it was disabled is not made up for. */
+static void definition_enable_next(struct call *call)
+{
+	const char *text = call->own;
+	struct rule *rule;
+	struct err err;
+	const char *next;
+
+	rule = rule_parse(text, strlen(text), &err);
+	if (rule == NULL) {
+		call_reply_problem(call, 409,
+			arena_printf(call->arena, "its rule can't be read: %s",
+				err.text));
+		return;
+	}
+	next = definition_time(
+		call, rule_next(rule, wall_now_us(), RULE_NO_END));
+	rule_free(rule);
+	definition_set_status(call, "ENABLED", next);
+}
+
+static void definition_serve_enable(struct call *call)
+{
+	const char *values[] = { call->name, call->access.tenant };
+
+	db_begin(call);
+	db_add(call, &definition_rule, values, definition_on_rule);
+	db_send_then(call, definition_enable_next);
+}
+
+static void definition_serve_disable(struct call *call)
+{
+	definition_set_status(call, "DISABLED", NULL);
+}
+
+static const struct field definition_query[] = {
+	{ .name = "status", .type = FIELD_ENUM, .words = definition_states },
+	{ .name = "handler", .type = FIELD_STRING },
+	{ .name = "scheduleType",
+		.type = FIELD_ENUM,
+		.words = definition_types },
+	{ .name = "name", .type = FIELD_STRING },
+	{ .name = "lastState",
+		.type = FIELD_ENUM,
+		.words = definition_last_states },
+	ANSWER_LIST_FIELDS,
+	{ .name = NULL },
+};
+
+#define DEFINITION_ROW                                     \
+	.tag = "definitions", .answer_name = "Definition", \
+	.answer = definition_fields
+
+const struct route definition_routes[] = {
+	{ .method = HTTP_POST,
+		.path = "/api/v1/tasks/definitions",
+		.operation = "createDefinition",
+		.summary = "create a definition",
+		.role = ROUTE_OPERATOR,
+		.body = definition_body,
+		.shape = ROUTE_ONE,
+		.status = 201,
+		DEFINITION_ROW,
+		.serve = definition_serve_create },
+	{ .method = HTTP_GET,
+		.path = "/api/v1/tasks/definitions",
+		.operation = "listDefinitions",
+		.summary = "the tenant's definitions, the newest first",
+		.role = ROUTE_VIEWER,
+		.query = definition_query,
+		.shape = ROUTE_LIST,
+		DEFINITION_ROW,
+		.serve = definition_serve_list },
+	{ .method = HTTP_GET,
+		.path = "/api/v1/tasks/definitions/{id}",
+		.operation = "getDefinition",
+		.summary = "one definition; ETag is its version",
+		.role = ROUTE_VIEWER,
+		.shape = ROUTE_ONE,
+		DEFINITION_ROW,
+		.serve = definition_serve_get },
+	{ .method = HTTP_PUT,
+		.path = "/api/v1/tasks/definitions/{id}",
+		.operation = "updateDefinition",
+		.summary = "put another in its place; If-Match: no lost update",
+		.role = ROUTE_OPERATOR,
+		.body = definition_body,
+		.shape = ROUTE_ONE,
+		DEFINITION_ROW,
+		.serve = definition_serve_update },
+	{ .method = HTTP_DELETE,
+		.path = "/api/v1/tasks/definitions/{id}",
+		.operation = "deleteDefinition",
+		.summary = "delete it; its runs stay",
+		.role = ROUTE_OPERATOR,
+		.tag = "definitions",
+		.serve = definition_serve_delete },
+	{ .method = HTTP_POST,
+		.path = "/api/v1/tasks/definitions/{id}/enable",
+		.operation = "enableDefinition",
+		.summary = "let it fire from now on",
+		.role = ROUTE_OPERATOR,
+		.shape = ROUTE_ONE,
+		DEFINITION_ROW,
+		.serve = definition_serve_enable },
+	{ .method = HTTP_POST,
+		.path = "/api/v1/tasks/definitions/{id}/disable",
+		.operation = "disableDefinition",
+		.summary = "let it fire no more; what runs goes on",
+		.role = ROUTE_OPERATOR,
+		.shape = ROUTE_ONE,
+		DEFINITION_ROW,
+		.serve = definition_serve_disable },
+	{ .path = NULL },
+};

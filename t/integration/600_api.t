@@ -1,0 +1,159 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: ISC
+#
+# The API: who may, what is refused and why, and definitions from their making
+# to their end.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use ApiNode;
+use PgServer;
+
+PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
+
+my $api = ApiNode->new(name => 'api');
+my $path = '/api/v1/tasks/definitions';
+my %token = map { $_ => $api->token('acme', $_) } qw(viewer operator admin);
+my %daily = (taskName => 'daily', taskHandler => 'noop', scheduleType => 'CRON',
+	cronExpression => '0 0 2 * * ?', taskParams => '{"source":"db1"}',
+	description => 'every night', enabled => JSON::PP::true);
+
+sub status_is
+{
+	my ($a, $status, $title) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($a->{status}, $status, $title) or diag($a->{text});
+	return;
+}
+
+subtest 'who may' => sub {
+	my $a = $api->call('GET', $path);
+	status_is($a, 401, 'nobody without a token');
+	like($a->{headers}{'www-authenticate'}, qr/^Bearer/, 'who is told how');
+	is($a->{headers}{'content-type'}, 'application/problem+json', 'in a problem document');
+	status_is($api->call('GET', $path, 'reeve_nonsense'), 401, 'nor with a wrong one');
+	status_is($api->call('GET', $path, $token{viewer}), 200, 'a viewer may look');
+	status_is($api->call('POST', $path, $token{viewer}, \%daily), 403, 'but change nothing');
+	my $short = $api->token('acme', 'viewer');
+	status_is($api->call('GET', $path, $short), 200, 'a new token is good at once');
+	$api->pg->psql("UPDATE reeve.api_tokens SET revoked_at = now() WHERE name LIKE '%4'");
+	my $left = 200;
+	for (1 .. 200) {
+		last if ($left = $api->call('GET', $path, $short)->{status}) == 401;
+		select undef, undef, undef, 0.01;
+	}
+	is($left, 401, 'one that is revoked is good no more');
+};
+
+subtest 'a definition' => sub {
+	my $a = $api->call('POST', $path, $token{operator}, \%daily);
+	status_is($a, 201, 'is created');
+	my $d = $a->{body};
+	is($a->{headers}{location}, "$path/$d->{id}", 'Location says where it is');
+	is($a->{headers}{etag}, '"1"', 'and ETag which version');
+	is($d->{cronExpression}, '0 0 2 * * ?', 'it is as it was sent');
+	is_deeply($d->{taskParams}, { source => 'db1' }, 'its params are an object');
+	like($d->{nextFire}, qr/^\d{4}-\d\d-\d\dT02:00:00\.000000Z$/, 'its next fire is told');
+	status_is($api->call('POST', $path, $token{operator}, \%daily), 409,
+		'a second of its name is not');
+
+	$a = $api->call('GET', "$path/$d->{id}", $token{viewer});
+	status_is($a, 200, 'it can be had');
+	is_deeply($a->{body}, $d, 'as it was told first');
+	status_is($api->call('GET', "$path/$d->{id}", $token{viewer}, undef,
+		'if-none-match' => '"1"'), 304, 'and is not sent again to who has it');
+
+	my %new = (%daily, scheduleType => 'FIXED_RATE', interval => '90s');
+	delete $new{cronExpression};
+	status_is($api->call('PUT', "$path/$d->{id}", $token{operator}, \%new,
+		'if-match' => '"7"'), 412, 'a lost update is refused');
+	$a = $api->call('PUT', "$path/$d->{id}", $token{operator}, \%new, 'if-match' => '"1"');
+	status_is($a, 200, 'another is put in its place');
+	is($a->{body}{rule}{every}, '90s', 'with another rule');
+	is($a->{headers}{etag}, '"2"', 'and another version');
+
+	$a = $api->call('POST', "$path/$d->{id}/disable", $token{operator});
+	status_is($a, 200, 'it is disabled');
+	is($a->{body}{nextFire}, undef, 'and fires no more');
+	$a = $api->call('POST', "$path/$d->{id}/enable", $token{operator});
+	ok($a->{body}{enabled} && defined $a->{body}{nextFire}, 'it is enabled again');
+
+	status_is($api->call('DELETE', "$path/$d->{id}", $token{operator}), 204, 'it is deleted');
+	status_is($api->call('GET', "$path/$d->{id}", $token{viewer}), 404, 'and gone');
+	is($api->pg->psql(q{SELECT string_agg(action, ' ' ORDER BY id) FROM reeve.audit_log}),
+		'createDefinition updateDefinition disableDefinition enableDefinition deleteDefinition',
+		'each change is in the audit log');
+};
+
+subtest 'what does not fit' => sub {
+	my $refused = sub {
+		my ($change, $wanted) = @_;
+		my %body = (%daily, taskName => 'x', %$change);
+		defined $body{$_} or delete $body{$_} for keys %body;
+		my $a = $api->call('POST', $path, $token{operator}, \%body);
+		status_is($a, 422, "$wanted: 422");
+		like(ApiNode::errors($a), qr/$wanted/, $wanted);
+	};
+	$refused->({ taskName => undef }, 'taskName: is missing');
+	$refused->({ taskHandler => 'nope' }, 'taskHandler: process.yaml of this node has no');
+	$refused->({ cronExpression => '0 0 25 * * ?' }, 'cronExpression: .*column');
+	$refused->({ cronExpression => undef }, 'cronExpression: is missing');
+	$refused->({ timeZone => 'Mars/Olympus' }, 'timeZone: ');
+	$refused->({ interval => 1000 }, 'interval: does not go with scheduleType CRON');
+	$refused->({ scheduleType => 'WEEKLY' }, 'scheduleType: must be one of CRON');
+	$refused->({ nope => 1 }, 'nope: there is no such field');
+	$refused->({ taskParams => '[1]' }, 'taskParams: must be an object');
+	$refused->({ topic => 'High!' }, 'topic: is a name of a-z');
+	status_is($api->call('POST', $path, $token{operator}, '{"taskName":'), 400,
+		'half an object is no JSON');
+	status_is($api->call('POST', $path, $token{operator}, 'x=1',
+		'content-type' => 'text/plain'), 415, 'nor is text');
+	status_is($api->call('PATCH', $path, $token{operator}, {}), 405, 'PATCH is not for a list');
+	status_is($api->call('GET', "$path/42", $token{viewer}), 404, 'an id is a uuid');
+	status_is($api->call('GET', "$path?nope=1", $token{viewer}), 400,
+		'unknown parameters are refused');
+	status_is($api->call('GET', "$path?cursor=%21", $token{viewer}), 400,
+		'and a cursor that was never given');
+};
+
+subtest 'lists' => sub {
+	my $b = $api->token('other', 'operator');
+	for my $n (1 .. 7) {
+		$api->call('POST', $path, $token{operator}, { %daily, taskName => "n$n" });
+		$api->call('POST', $path, $b, { %daily, taskName => "other$n" });
+	}
+	my ($cursor, @names) = ('');
+	do {
+		my $a = $api->call('GET', "$path?limit=3$cursor", $token{viewer});
+		push @names, map { $_->{taskName} } @{ $a->{body}{items} };
+		$cursor = defined $a->{body}{nextCursor} ? "&cursor=$a->{body}{nextCursor}" : undef;
+		$api->call('POST', $path, $token{operator}, { %daily, taskName => "late" . @names });
+	} while (defined $cursor);
+	is("@names", 'n7 n6 n5 n4 n3 n2 n1', 'each once, whatever comes meanwhile');
+	my $a = $api->call('GET', "$path?name=n2", $token{viewer});
+	is(scalar @{ $a->{body}{items} }, 1, 'filters');
+	my $id = $a->{body}{items}[0]{id};
+	status_is($api->call('GET', "$path/$id", $b), 404, "another tenant's is not found");
+	status_is($api->call('DELETE', "$path/$id", $b), 404, 'nor deleted');
+	status_is($api->call('POST', "$path/$id/disable", $b), 404, 'nor disabled');
+};
+
+subtest 'PostgreSQL away' => sub {
+	$api->pg->kill;
+	my $a = $api->call('GET', $path, $token{viewer});
+	status_is($a, 503, 'it is told');
+	ok($a->{headers}{'retry-after'} > 0, 'and when to come again');
+	$api->pg->start;
+	my $status = 0;
+	for (1 .. 500) {
+		last if ($status = $api->call('GET', $path, $token{viewer})->{status}) == 200;
+		select undef, undef, undef, 0.02;
+	}
+	is($status, 200, 'it goes on by itself');
+};
+
+$api->node->stop;
+done_testing();

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: ISC
+#
+# ApiNode - a node that serves the API, with a PostgreSQL of its own.
+#
+#	my $api = ApiNode->new(name => 'x', pools => "  more pools\n");
+#	my $token = $api->token('acme', 'operator');
+#	my $a = $api->call('POST', '/api/v1/tasks/definitions', $token, { … });
+#	$a->{status}; $a->{body}; $a->{headers}{etag};
+package ApiNode;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Digest::SHA qw(sha256_hex);
+use HTTP::Tiny;
+use JSON::PP qw(decode_json);
+
+use PgServer;
+use Reeve qw(program run_command);
+
+my $json = JSON::PP->new->canonical->utf8;
+my $migrations = __FILE__ =~ s{[^/]+$}{../../migrations}r;
+
+sub new
+{
+	my ($class, %o) = @_;
+	my $node = Reeve->new(name => $o{name});
+	my $self = bless { node => $node, made => 0 }, $class;
+	$self->{pg} = $o{pg} // PgServer->new($node->dir);
+	$self->migrate unless $o{unmigrated};
+	my $redis = defined $o{redis} ? "redis: { url: \"$o{redis}\" }\n" : '';
+	my $more = $o{pools} // '';
+	my $http = $o{http} // '';
+	$node->write_config(<<"YAML");
+database: { url: "@{[$self->{pg}->url]}" }
+${redis}handlers:
+  noop: { kind: exec, command: ["true"] }
+  fail: { kind: exec, command: ["false"], retry: { max: 0 } }
+processes:
+  http: { kind: http, listen: ["127.0.0.1:\@PORT\@"], count: 1$http }
+$more
+YAML
+	$node->start unless $o{unstarted};
+	return $self;
+}
+
+sub node { return $_[0]{node} }
+sub pg { return $_[0]{pg} }
+
+sub migrate
+{
+	my ($self) = @_;
+	my ($code, $out, $err) = run_command(60, program('reevectl'), '--database',
+		$self->{pg}->url, '--migrations', $migrations, 'migrate', 'up');
+	croak "migrate: $out$err" if $code != 0;
+	return;
+}
+
+# A token of a tenant, which is made when there is none.
+sub token
+{
+	my ($self, $tenant, $role) = @_;
+	my $token = sprintf 'reeve_%s_%s_%d', $tenant, $role, ++$self->{made};
+	my $hash = sha256_hex($token);
+	$self->{pg}->psql("INSERT INTO reeve.tenants (id) VALUES ('$tenant') ON CONFLICT DO NOTHING");
+	$self->{pg}->psql("INSERT INTO reeve.api_tokens (tenant_id, name, role, token_hash)"
+		. " VALUES ('$tenant', '$role $self->{made}', '$role', '\\x$hash')");
+	return $token;
+}
+
+# body: a structure, sent as JSON, or a string, sent as it is.
+sub call
+{
+	my ($self, $method, $path, $token, $body, %headers) = @_;
+	my %o = (headers => {%headers});
+	$o{headers}{authorization} = "Bearer $token" if defined $token;
+	if (defined $body) {
+		$o{content} = ref $body ? $json->encode($body) : $body;
+		$o{headers}{'content-type'} //= 'application/json';
+	}
+	my $http = $self->{http} //= HTTP::Tiny->new(timeout => 20, keep_alive => 1);
+	my $a = $http->request($method, 'http://127.0.0.1:' . $self->{node}->port . $path, \%o);
+	my $type = $a->{headers}{'content-type'} // '';
+	return {
+		status => $a->{status},
+		headers => $a->{headers},
+		text => $a->{content},
+		body => $type =~ m{json} ? eval { decode_json($a->{content}) } : undef,
+	};
+}
+
+# "taskName: is missing; …"
+sub errors
+{
+	my ($a) = @_;
+	return join '; ', map { "$_->{field}: $_->{detail}" } @{ $a->{body}{errors} // [] };
+}
+
+1;
