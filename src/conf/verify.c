@@ -497,6 +497,19 @@ static void verify_handler_users(struct draft *d, const struct conf *c)
 	}
 }
 
+static void verify_tracked(struct draft *d, const struct conf *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->handler_count; i++)
+		if (c->handlers[i].tracked && c->database_url == NULL)
+			draft_error_mark(d, c->handlers[i].mark,
+				"handler %s is tracked, which needs "
+				"PostgreSQL: set database: { url: "
+				"\"postgresql:///reeve\" }",
+				c->handlers[i].name);
+}
+
 void verify_all(struct draft *d, struct conf *c)
 {
 	size_t i;
@@ -507,6 +520,7 @@ void verify_all(struct draft *d, struct conf *c)
 	for (i = 0; i < d->pool_count && !d->is_spent; i++)
 		verify_pool(d, c, &d->pools[i]);
 	verify_handler_users(d, c);
+	verify_tracked(d, c);
 	split_verify(d);
 	verify_after(d);
 	verify_workers(d, c);

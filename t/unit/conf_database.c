@@ -60,6 +60,11 @@ static void test_errors(void)
 		"connections have a bound");
 	help_is_error(KEEPS, "pool k needs PostgreSQL",
 		"who keeps something needs it");
+	help_is_error("redis: {url: \"redis://a\"}\n"
+		      "handlers: {h: {kind: exec, command: x, tracked: true}}\n"
+		      "processes: {}\n",
+		"2:12: error: handler h is tracked, which needs PostgreSQL",
+		"and so does what keeps its tasks");
 }
 
 static void is_change(const char *old, const char *new, int change,

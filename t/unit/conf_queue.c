@@ -50,6 +50,7 @@ static const char handlers[] =
 	"  sentinel: {master: m, nodes: [a:1, \"b:2\"]}\n"
 	"templates:\n"
 	"  patient: {retry: {max: 5, cap: 1h}, timeout: 9s}\n"
+	"database: {url: \"postgresql:///a\"}\n"
 	"handlers:\n"
 	"  sync-data:\n"
 	"    kind: exec\n"
@@ -116,7 +117,7 @@ static void test_handlers(void)
 			h->concurrency == 3,
 		"so are its limits");
 	ok(h->uid == (uid_t)-1 && h->gid == (gid_t)-1, "the user stays");
-	is_int(8, h->mark.line, "a handler knows its line");
+	is_int(9, h->mark.line, "a handler knows its line");
 
 	h = must_find(c, "App/Mail:send");
 	is_int(CONF_HANDLER_HTTP, h->kind, "another is of another kind");
