@@ -4,6 +4,13 @@ src_store_libstore_a_SOURCES =
 src_store_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(SODIUM_CFLAGS)
 src_store_libstore_a_SOURCES += src/store/crypt.c
 src_store_libstore_a_SOURCES += src/store/crypt.h
+src_store_libstore_a_SOURCES += src/store/store.c
+src_store_libstore_a_SOURCES += src/store/store.h
+src_store_libstore_a_SOURCES += src/store/writer.c
+src_store_libstore_a_SOURCES += src/store/writer.h
+src_store_libstore_a_SOURCES += src/store/writer_notes.c
+src_store_libstore_a_SOURCES += src/store/writer_own.h
+src_store_libstore_a_SOURCES += src/store/writer_rows.c
 
 check_PROGRAMS += t/unit/crypt.t
 t_unit_crypt_t_SOURCES = t/unit/crypt.c t/tap.c t/tap.h
