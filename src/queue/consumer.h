@@ -25,13 +25,18 @@
 #define CONSUMER_BATCH 256
 
 struct consumer;
+struct pg;
 struct topic;
+struct writer;
+struct writer_run;
 
 enum flight_state {
 	FLIGHT_WAITING = 0,   /* for room at its handler, or its unique key */
 	FLIGHT_RUNNING = 1,   /* in its handler */
 	FLIGHT_FINISHING = 2, /* its outcome is on the way to Redis */
 	FLIGHT_UNSTORED = 3,  /* that failed: sent again when Redis is back */
+	FLIGHT_BEGINNING = 4, /* tracked: PostgreSQL is told that it runs */
+	FLIGHT_STORING = 5,   /* tracked: PostgreSQL is told its outcome */
 	FLIGHT_STATE_COUNT
 };
 
@@ -42,6 +47,7 @@ enum flight_end {
 	END_DEAD = 2,
 	END_CANCELLED = 3,
 	END_DUPLICATE = 4,
+	END_FENCED = 5, /* another has it, as PostgreSQL says */
 	END_COUNT
 };
 
@@ -49,6 +55,7 @@ enum flight_end {
 struct flight_ask {
 	struct flight *flight; /* NULL: gone */
 	struct consumer *consumer;
+	void (*judged)(struct flight *f, bool is_live); /* lease_ask_worker */
 };
 
 /* One task in hand. */
@@ -60,7 +67,7 @@ struct flight {
 	struct task *task;        /* NULL: the envelope can't be read */
 	const struct conf_handler *handler;
 	struct handler_run *run; /* RUNNING only; NULL while it starts */
-	struct flight_ask *ask;  /* WAITING only: whose its unique key is */
+	struct flight_ask *ask;  /* what must be known before it can start */
 	enum flight_state state;
 	int64_t taken_at_us;   /* read or claimed, clock_now */
 	int64_t renewed_at_us; /* the last time it was known to be ours */
@@ -70,6 +77,15 @@ struct flight {
 	bool is_suspect;       /* one death more, and it is poison */
 	bool is_cancelled;
 	bool is_resent; /* its outcome may have been stored already */
+	/* Tracked only. */
+	struct writer_run *tracked; /* its way to PostgreSQL; NULL: not */
+	bool is_takeover;           /* it may have been begun before */
+	bool is_reserved;           /* room at its handler is kept for it */
+	bool is_begun;              /* PostgreSQL knows that it runs */
+	bool is_ended;              /* its outcome is there before its begin */
+	bool is_kept;               /* PostgreSQL has its outcome */
+	bool is_over;               /* it was over before it came */
+	bool is_late;               /* its deadline is over */
 	/* Its outcome, from FINISHING on. */
 	enum flight_end end;
 	char *payload; /* envelope for delayed and dead; NULL: none */
@@ -100,6 +116,7 @@ struct topic {
 	struct redis *reader; /* reads, and the acks that go with them */
 	enum topic_state state;
 	bool is_paused;
+	bool is_held;           /* too much of it is put aside: for a moment */
 	bool may_repeat;        /* the read may bring what is in hand */
 	bool is_empty;          /* the last read brought less than asked */
 	int64_t client_id;      /* of the reader's connection; 0: unknown */
@@ -130,11 +147,17 @@ struct consumer {
 	size_t topic_count, next_topic;
 	struct flights flights; /* in hand, the oldest first */
 	unsigned flight_count;  /* all */
-	unsigned active_count;  /* of these WAITING or RUNNING */
+	unsigned active_count;  /* of these WAITING, BEGINNING or RUNNING */
 	unsigned waiting_count; /* of these WAITING */
 	unsigned suspect_count; /* of the active ones */
+	unsigned beginning_count, storing_count;
 	int64_t quiet_until_us; /* others wait for a suspect till then */
 	bool look_due;          /* one is through: for the next */
+	struct pg *pg;          /* NULL: nothing tracked has come yet */
+	struct writer *writer;  /* likewise */
+	bool is_warned;         /* that there is no database */
+	unsigned aside_count;   /* put aside since the timer was set */
+	struct loop_timer *aside;
 	bool draining;
 	bool pump_due;            /* a turn's work is deferred */
 	int64_t skew_ms;          /* Redis' TIME less our wall clock */
@@ -155,6 +178,8 @@ struct consumer {
 
 /* Look at everything on the next turn: fetch, flush, drain. */
 void consumer_poke(struct consumer *c);
+/* Tasks that take up room: in hand, less those that are parked. */
+unsigned consumer_busy(const struct consumer *c);
 /* Tasks that may be taken now. */
 int64_t consumer_room(const struct consumer *c);
 /* Wall clock of Redis as far as known, ms. */

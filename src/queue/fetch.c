@@ -6,14 +6,19 @@
 
 static bool fetch_is_open(const struct topic *t)
 {
-	return t->state != TOPIC_DOWN && !t->is_paused;
+	return t->state != TOPIC_DOWN && !t->is_paused && !t->is_held;
+}
+
+static bool fetch_may_read(const struct topic *t)
+{
+	return t->state == TOPIC_IDLE && !t->is_paused && !t->is_held;
 }
 
 static void fetch_one(struct consumer *c, int64_t room)
 {
 	struct topic *t = &c->topics[0];
 
-	if (t->state == TOPIC_IDLE && !t->is_paused)
+	if (fetch_may_read(t))
 		topic_read(t, room, true);
 }
 
@@ -38,7 +43,7 @@ static struct topic *fetch_aged(struct consumer *c)
 	for (i = 0; limit > 0 && i < c->topic_count; i++) {
 		struct topic *t = &c->topics[i];
 
-		if (t->state != TOPIC_IDLE || t->is_paused || t->head_ms == 0 ||
+		if (!fetch_may_read(t) || t->head_ms == 0 ||
 			now - t->head_ms <= limit)
 			continue;
 		if (worst == NULL || t->head_ms < worst->head_ms)
@@ -54,7 +59,7 @@ static struct topic *fetch_strict(struct consumer *c)
 	for (i = 0; i < c->topic_count; i++) {
 		struct topic *t = &c->topics[i];
 
-		if (t->state == TOPIC_IDLE && !t->is_paused && !t->is_empty)
+		if (fetch_may_read(t) && !t->is_empty)
 			return t;
 	}
 	return NULL;
@@ -74,8 +79,7 @@ static struct topic *fetch_weighted(struct consumer *c)
 			struct topic *t = &c->topics[(c->next_topic + i) %
 						     c->topic_count];
 
-			if (t->state != TOPIC_IDLE || t->is_paused ||
-				t->is_empty)
+			if (!fetch_may_read(t) || t->is_empty)
 				continue;
 			some = true;
 			if (t->credit <= 0)
@@ -100,7 +104,7 @@ static void fetch_wait_everywhere(struct consumer *c)
 
 		/* One of each: what comes first decides nothing, and together
 		 * they can't exceed the room by much. */
-		if (t->state == TOPIC_IDLE && !t->is_paused)
+		if (fetch_may_read(t))
 			topic_read(t, 1, true);
 	}
 }

@@ -15,11 +15,12 @@
 #include "queue/record.h"
 #include "queue/scripts.h"
 #include "queue/topic.h"
+#include "queue/track.h"
 
 /* The pause before outcomes are sent again that the server refused. */
 #define FINISH_AGAIN_US (1 * US_PER_S)
 
-static_assert((int)END_DUPLICATE == (int)SERIES_DUPLICATE &&
+static_assert((int)END_FENCED == (int)SERIES_FENCED &&
 		      (int)END_SUCCESS == (int)SERIES_SUCCESS,
 	"ends are counted by number");
 
@@ -29,6 +30,7 @@ static const char *const end_words[END_COUNT] = {
 	[END_DEAD] = "dead",
 	[END_CANCELLED] = "cancelled",
 	[END_DUPLICATE] = "duplicate",
+	[END_FENCED] = "fenced",
 };
 
 /* Flights whose outcome is in one command. */
@@ -84,6 +86,12 @@ void finish_end(struct flight *f, enum flight_end end, const char *reason)
 		(end == END_DEAD || end == END_RETRY))
 		f->payload = task_print(f->task, &f->payload_len);
 	record_keep(f);
+	if (!track_end(f))
+		finish_queue(f);
+}
+
+void finish_kept(struct flight *f)
+{
 	finish_queue(f);
 }
 
@@ -93,10 +101,16 @@ void finish_postpone(struct flight *f, int64_t left_ms)
 	finish_end(f, END_RETRY, NULL);
 }
 
+static int64_t finish_retry_max(const struct flight *f)
+{
+	return f->task->retry_max >= 0 ? f->task->retry_max
+				       : f->handler->retry_max;
+}
+
 static void finish_retry(struct flight *f, const struct handler_result *r)
 {
 	const struct conf_handler *h = f->handler;
-	struct task_retry policy = { h->retry_max + 1, h->retry_base_us,
+	struct task_retry policy = { finish_retry_max(f) + 1, h->retry_base_us,
 		h->retry_cap_us };
 	int64_t pause = r->pause_us >= 0
 				? r->pause_us
@@ -121,7 +135,7 @@ static void finish_failure(struct flight *f, const struct handler_result *r)
 	log_debug("task %s attempt %lld: %s", f->task->id,
 		(long long)f->task->attempt, why);
 	if (r->outcome != HANDLER_FATAL &&
-		f->task->attempt < f->handler->retry_max) {
+		f->task->attempt < finish_retry_max(f)) {
 		finish_retry(f, r);
 		return;
 	}
@@ -310,6 +324,14 @@ static void finish_add(struct args *a, const struct flight *f, char *number,
 	args_add(a, f->task != NULL ? f->task->id : "");
 }
 
+/* The key is another's, unless the task was over when it came again. */
+static bool finish_frees_key(const struct flight *f)
+{
+	if (f->task == NULL || f->task->unique == NULL)
+		return false;
+	return (f->end != END_DUPLICATE && f->end != END_FENCED) || f->is_over;
+}
+
 static void finish_send_ending(struct topic *t, struct redis *r)
 {
 	struct finish_batch *b = finish_take(t, &t->ending, &t->ending_count);
@@ -327,9 +349,8 @@ static void finish_send_ending(struct topic *t, struct redis *r)
 	for (i = 0; i < b->count; i++) {
 		const struct flight *f = b->flights[i];
 
-		keys[i] = f->task != NULL && f->task->unique != NULL
-				  ? finish_unique_key(f)
-				  : xstrdup("");
+		keys[i] = finish_frees_key(f) ? finish_unique_key(f)
+					      : xstrdup("");
 		finish_add(&a, f, numbers[i], sizeof(numbers[i]), keys[i]);
 	}
 	if (redis_script(r, finish_on_ended, b, &script_finish, 4, (int)a.count,

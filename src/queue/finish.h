@@ -17,6 +17,8 @@ void finish_result(struct flight *f, const struct handler_result *r);
 void finish_end(struct flight *f, enum flight_end end, const char *reason);
 /* Into the delayed set for left_ms, no attempt counted. */
 void finish_postpone(struct flight *f, int64_t left_ms);
+/* PostgreSQL has its outcome: now Redis. */
+void finish_kept(struct flight *f);
 /* An envelope that can't be read goes to the dead letters as it is. */
 void finish_keep_payload(struct flight *f, const char *text, size_t len);
 /* The key that its uniqueness is held by; freed by the caller. */

@@ -13,6 +13,8 @@
 #include "queue/record.h"
 #include "queue/scripts.h"
 #include "queue/topic.h"
+#include "queue/track.h"
+#include "store/writer.h"
 
 /* How long a suspect and the others wait for each other. */
 #define FLIGHT_QUIET_US (10 * US_PER_S)
@@ -111,20 +113,34 @@ static struct flight *flight_new(
 	return f;
 }
 
-void flight_set_state(struct flight *f, enum flight_state state)
+static bool flight_is_active(const struct flight *f)
+{
+	return f->state == FLIGHT_WAITING || f->state == FLIGHT_RUNNING ||
+	       f->state == FLIGHT_BEGINNING;
+}
+
+static void flight_count_state(const struct flight *f, int step)
 {
 	struct consumer *c = f->topic->consumer;
 
 	if (f->state == FLIGHT_WAITING)
-		c->waiting_count--;
-	if (f->state == FLIGHT_WAITING || f->state == FLIGHT_RUNNING)
-		c->active_count--;
+		c->waiting_count += (unsigned)step;
+	else if (f->state == FLIGHT_BEGINNING)
+		c->beginning_count += (unsigned)step;
+	else if (f->state == FLIGHT_STORING)
+		c->storing_count += (unsigned)step;
+	if (flight_is_active(f))
+		c->active_count += (unsigned)step;
+}
+
+void flight_set_state(struct flight *f, enum flight_state state)
+{
+	struct consumer *c = f->topic->consumer;
+
+	flight_count_state(f, -1);
 	f->state = state;
-	if (f->state == FLIGHT_WAITING)
-		c->waiting_count++;
-	if (f->state == FLIGHT_WAITING || f->state == FLIGHT_RUNNING) {
-		c->active_count++;
-	} else if (f->is_suspect) {
+	flight_count_state(f, 1);
+	if (!flight_is_active(f) && f->is_suspect) {
 		f->is_suspect = false;
 		c->suspect_count--;
 		c->look_due = true;
@@ -143,6 +159,8 @@ static void flight_leave(struct flight *f, bool failed)
 	if (f->ask != NULL)
 		f->ask->flight = NULL;
 	flight_set_state(f, FLIGHT_UNSTORED);
+	if (f->tracked != NULL)
+		track_leave(f);
 	worker_task_end(c->worker, failed, spent_us);
 	task_free(f->task);
 	free(f->payload);
@@ -181,7 +199,8 @@ static void flight_on_done(const struct handler_result *r, void *arg)
 		flight_count(f, SERIES_TIMEOUT);
 	else if (r->outcome == HANDLER_CRASHED)
 		flight_count(f, SERIES_CRASH);
-	if (lease_is_over(f, f->ended_at_us)) {
+	/* Whose a tracked one is, PostgreSQL knows better. */
+	if (f->tracked == NULL && lease_is_over(f, f->ended_at_us)) {
 		flight_fence(f);
 		consumer_poke(c);
 		return;
@@ -209,20 +228,27 @@ static int64_t flight_timeout(const struct flight *f)
 
 static void flight_on_progress(int percent, const char *text, void *arg)
 {
-	record_progress(arg, percent, text);
+	struct flight *f = arg;
+
+	if (f->tracked != NULL)
+		writer_progress(f->tracked, percent, text);
+	if (f->task->reply)
+		record_progress(f, percent, text);
 }
 
 static void flight_start(struct flight *f)
 {
 	struct consumer *c = f->topic->consumer;
+	bool is_watched = f->task->reply || f->tracked != NULL;
 	struct handler_run *run;
 
 	flight_set_state(f, FLIGHT_RUNNING);
 	f->started_at_us = clock_now();
 	flight_count_start(f);
-	f->task->epoch++;
+	if (f->tracked == NULL)
+		f->task->epoch++;
 	run = handler_run(c->handlers, f->handler, f->task, flight_timeout(f),
-		flight_on_done, f->task->reply ? flight_on_progress : NULL, f);
+		flight_on_done, is_watched ? flight_on_progress : NULL, f);
 	/* NULL: it has answered already, and f may be gone. */
 	if (run != NULL)
 		f->run = run;
@@ -250,6 +276,16 @@ static bool flight_is_quiet(const struct flight *f, int64_t *ret_wait_us)
 	return false;
 }
 
+void flight_begun(struct flight *f)
+{
+	if (f->is_cancelled)
+		finish_end(f, END_CANCELLED, NULL);
+	else if (lease_is_over(f, clock_now()))
+		flight_fence(f);
+	else
+		flight_start(f);
+}
+
 static void flight_suspect(struct flight *f, int64_t deliveries)
 {
 	struct consumer *c = f->topic->consumer;
@@ -268,17 +304,19 @@ static void flight_try_start(struct flight *f)
 	int64_t wait_us = -1;
 
 	/* What was taken over comes on top of what was read. */
-	if (c->active_count - c->waiting_count >=
+	if (consumer_busy(c) - c->waiting_count >=
 		(unsigned)c->options->concurrency)
 		return;
 	if (!flight_is_quiet(f, &wait_us)) {
 		flight_on_room(c, wait_us);
 		return;
 	}
-	if (handlers_has_room(c->handlers, f->handler, &wait_us))
-		flight_start(f);
-	else
+	if (!handlers_has_room(c->handlers, f->handler, &wait_us))
 		flight_on_room(c, wait_us);
+	else if (f->tracked != NULL)
+		track_begin(f);
+	else
+		flight_start(f);
 }
 
 void flight_start_waiting(struct consumer *c)
@@ -383,6 +421,7 @@ static bool flight_is_refused(struct flight *f, int64_t deliveries)
 	} else if (mark_is_cancelled(c, t->id)) {
 		finish_end(f, END_CANCELLED, NULL);
 	} else if (t->deadline_ms > 0 && t->deadline_ms < consumer_now_ms(c)) {
+		f->is_late = true;
 		finish_end(f, END_DEAD, "its deadline has passed");
 	} else if (deliveries > 0 && deaths >= limit) {
 		snprintf(why, sizeof(why),
@@ -451,7 +490,8 @@ void flight_take(struct topic *t, const char *id, const char *text, size_t len,
 	f->handler = handlers_find(c->handlers, task->handler);
 	/* The envelope knows nothing of the dispatches that came to no end. */
 	task->epoch += deliveries;
-	if (flight_is_refused(f, deliveries) || flight_is_early(f))
+	if (!track_take(f, deliveries) || flight_is_refused(f, deliveries) ||
+		flight_is_early(f))
 		return;
 	flight_suspect(f, deliveries);
 	if (task->unique != NULL)

@@ -5,6 +5,8 @@
  *	WAITING -> RUNNING -> FINISHING -> (landed)
  *	    \---------------/     |^
  *	                      UNSTORED
+ *
+ * and more states of tracked ones: see track.h.
  */
 #ifndef QUEUE_FLIGHT_H
 #define QUEUE_FLIGHT_H
@@ -26,6 +28,8 @@ bool flight_holds(const struct topic *t, const char *id);
 void flight_start_waiting(struct consumer *c);
 /* It is another's now: kill the handler, drop the result. */
 void flight_fence(struct flight *f);
+/* PostgreSQL knows that it runs: now the handler. */
+void flight_begun(struct flight *f);
 /* Cancel by task id; false: not in hand here. */
 bool flight_cancel(struct consumer *c, const char *task_id);
 /* Keeps the counts. */

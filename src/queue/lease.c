@@ -92,7 +92,8 @@ void lease_on_taken(struct consumer *c, int64_t now_us)
 
 static bool lease_is_held(const struct flight *f)
 {
-	return f->state == FLIGHT_WAITING || f->state == FLIGHT_RUNNING;
+	return f->state == FLIGHT_WAITING || f->state == FLIGHT_BEGINNING ||
+	       f->state == FLIGHT_RUNNING;
 }
 
 static void lease_on_renewed(const struct redis_reply *reply, void *arg)
@@ -273,6 +274,52 @@ static void lease_ask_node(struct topic *t, const char *name, const char *slash)
 	if (redis_printf(t->consumer->commands, lease_on_heartbeat, o,
 		    "EXISTS %s", key) != 0)
 		free(o);
+	free(key);
+	free(node);
+}
+
+static void lease_on_worker(const struct redis_reply *reply, void *arg)
+{
+	struct flight_ask *ask = arg;
+	struct flight *f = ask->flight;
+	/* Redis away: who is alive has its say when it is back. */
+	bool is_live = reply == NULL || redis_type(reply) != REDIS_INTEGER ||
+		       redis_int(reply, 1) != 0;
+
+	if (f != NULL) {
+		f->ask = NULL;
+		ask->judged(f, is_live);
+		consumer_poke(ask->consumer);
+	}
+	free(ask);
+}
+
+void lease_ask_worker(struct flight *f, const char *name,
+	void (*judged)(struct flight *f, bool is_live))
+{
+	struct consumer *c = f->topic->consumer;
+	const char *slash = strchr(name, '/'), *last = strrchr(name, '/');
+	size_t n = strlen(c->conf->node);
+	char *node, *key;
+
+	if (slash == NULL || last == slash) {
+		judged(f, true);
+		return;
+	}
+	if ((size_t)(slash - name) == n &&
+		strncmp(name, c->conf->node, n) == 0) {
+		judged(f, lease_is_live(c, (pid_t)atoi(last + 1)));
+		return;
+	}
+	node = xstrndup(name, (size_t)(slash - name));
+	key = lease_heartbeat_key(c, node);
+	f->ask = xcalloc(1, sizeof(*f->ask));
+	f->ask->flight = f;
+	f->ask->consumer = c;
+	f->ask->judged = judged;
+	if (redis_printf(c->commands, lease_on_worker, f->ask, "EXISTS %s",
+		    key) != 0)
+		lease_on_worker(NULL, f->ask);
 	free(key);
 	free(node);
 }

@@ -19,6 +19,10 @@ void lease_on_taken(struct consumer *c, int64_t now_us);
 bool lease_is_young(const struct flight *f, int64_t now_us);
 /* Not renewed in time: it may be another's. */
 bool lease_is_over(const struct flight *f, int64_t now_us);
+/* Is this worker alive, as far as this node can know?  f->ask is set until
+ * judged is called, from the loop or at once. */
+void lease_ask_worker(struct flight *f, const char *name,
+	void (*judged)(struct flight *f, bool is_live));
 /* Look for what dead workers of this topic have left. */
 void lease_sweep(struct topic *t);
 

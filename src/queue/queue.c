@@ -17,14 +17,21 @@
 #include "queue/queue.h"
 #include "queue/regain.h"
 #include "queue/topic.h"
+#include "queue/track.h"
 
 /* Outcomes on their way, beyond which no more is read. */
 #define QUEUE_FINISHING_MAX (4 * CONSUMER_BATCH)
 
+unsigned consumer_busy(const struct consumer *c)
+{
+	return c->active_count - track_parked(c);
+}
+
 int64_t consumer_room(const struct consumer *c)
 {
-	int64_t room = c->options->concurrency - (int64_t)c->active_count;
-	int64_t finishing = (int64_t)c->flight_count - c->active_count;
+	int64_t room = c->options->concurrency - (int64_t)consumer_busy(c);
+	int64_t finishing =
+		(int64_t)c->flight_count - c->active_count - c->storing_count;
 
 	if (finishing >= QUEUE_FINISHING_MAX)
 		return 0;
@@ -81,6 +88,8 @@ static void consumer_on_turn(void *arg)
 		consumer_look(c);
 	fetch_pump(c);
 	consumer_flush(c);
+	if (c->draining)
+		track_drain(c);
 	if (c->draining && consumer_is_empty(c))
 		worker_done(c->worker);
 }
@@ -162,10 +171,12 @@ static void queue_stop(void *self)
 	/* First those who may still answer: the topics hear of it. */
 	redis_close(c->commands);
 	c->commands = NULL;
+	track_close(c);
 	for (i = 0; i < c->topic_count; i++)
 		topic_done(&c->topics[i]);
 	mark_stop(c);
 	flight_free_all(c);
+	track_stop(c);
 	handlers_free(c->handlers);
 	lease_stop(c);
 	loop_timer_free(c->room);
@@ -205,7 +216,8 @@ static void *queue_start(struct worker *w, struct err *err)
 	lease_start(c);
 	worker_on_trim(w, queue_on_trim, c);
 	c->handlers = handlers_new(c->loop, c->conf, &ctx, err);
-	if (c->handlers == NULL || queue_open(c, err) != 0) {
+	if (c->handlers == NULL || track_start(c, err) != 0 ||
+		queue_open(c, err) != 0) {
 		queue_stop(c);
 		return NULL;
 	}

@@ -26,3 +26,5 @@ src_queue_libqueue_a_SOURCES += src/queue/scripts.c
 src_queue_libqueue_a_SOURCES += src/queue/scripts.h
 src_queue_libqueue_a_SOURCES += src/queue/topic.c
 src_queue_libqueue_a_SOURCES += src/queue/topic.h
+src_queue_libqueue_a_SOURCES += src/queue/track.c
+src_queue_libqueue_a_SOURCES += src/queue/track.h

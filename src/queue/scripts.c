@@ -24,7 +24,7 @@ struct redis_script script_finish = {
 		" me)\n"
 		"    end\n"
 		"    local key = ARGV[i + 5]\n"
-		"    if key ~= '' and how ~= 'retry' and how ~= 'duplicate' and"
+		"    if key ~= '' and how ~= 'retry' and"
 		" redis.call('GET', key) == ARGV[i + 6] then\n"
 		"      redis.call('DEL', key)\n"
 		"    end\n"
