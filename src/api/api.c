@@ -150,6 +150,8 @@ static void *api_start(struct worker *w, struct err *err)
 	if (strcmp(child->pool->access_log, "off") != 0)
 		self->access = access_log_new(worker_loop(w));
 	http_server_use_ids(self->server);
+	if (self->options->gzip)
+		http_server_use_gzip(self->server);
 	http_server_set_origin(self->server, self->origin);
 	http_server_on_done(self->server, api_on_done, self);
 	http_server_on_change(self->server, api_on_change, self);

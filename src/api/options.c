@@ -87,6 +87,11 @@ static const struct opt api_options[] = {
 		.choices = api_auth_names,
 		.help = "who may use /api/v1: holders of a token, or, where "
 			"only this machine can connect, anybody" },
+	{ .name = "gzip",
+		.type = OPT_BOOL,
+		API(gzip),
+		.default_text = "true",
+		.help = "compress large answers for clients that accept it" },
 	{ .name = "trusted_proxies",
 		.type = OPT_STRINGS,
 		API(trusted_proxies),

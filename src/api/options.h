@@ -5,6 +5,7 @@
 #ifndef API_OPTIONS_H
 #define API_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/opt.h"
@@ -24,6 +25,7 @@ struct api_options {
 	int auth; /* enum api_auth */
 	struct conf_strings trusted_proxies;
 	int proxy_header; /* enum http_origin_field */
+	bool gzip;
 };
 
 extern const struct conf_kind conf_kind_http;

@@ -81,6 +81,11 @@ void http_server_on_done(struct http_server *s, http_done_fn fn, void *arg)
 	s->on_done_arg = arg;
 }
 
+void http_server_use_gzip(struct http_server *s)
+{
+	s->uses_gzip = true;
+}
+
 void http_server_use_ids(struct http_server *s)
 {
 	s->uses_ids = true;

@@ -89,6 +89,10 @@ struct http_done {
 typedef void (*http_done_fn)(const struct http_done *d, void *arg);
 void http_server_on_done(struct http_server *s, http_done_fn fn, void *arg);
 
+/* Compress answers by http_reply from 1 KiB to 1 MiB, of text or JSON, for
+ * clients that accept gzip; those with an ETag, which stands for the bytes as
+ * they are, excepted. */
+void http_server_use_gzip(struct http_server *s);
 /* Give each answer the field X-Request-Id, with http_request_id. */
 void http_server_use_ids(struct http_server *s);
 /* Whom to believe where requests come from; borrowed (NULL: nobody). */

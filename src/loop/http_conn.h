@@ -123,7 +123,7 @@ struct http_server {
 	loop_fn on_change;
 	void *on_change_arg;
 	struct http_counts counts;
-	bool uses_ids;
+	bool uses_ids, uses_gzip;
 	const struct http_origin *origin; /* NULL */
 
 	SLIST_HEAD(, http_listener) listeners;

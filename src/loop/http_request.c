@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "loop/http_conn.h"
+#include "loop/http_gzip.h"
 #include "loop/http_target.h"
 #include "loop/http_token.h"
 
@@ -277,6 +278,41 @@ void http_request_end(struct http_request *req, int status, uint64_t body_bytes)
 	http_request_drop(s, req);
 }
 
+/* A further field of the answer is there already. */
+static bool http_request_has_extra(
+	const struct http_request *req, const char *name)
+{
+	const char *line = buf_str(&req->extra);
+	size_t len = strlen(name);
+
+	while (*line != '\0') {
+		if (strncasecmp(line, name, len) == 0 && line[len] == ':')
+			return true;
+		line += strcspn(line, "\n");
+		line += *line != '\0';
+	}
+	return false;
+}
+
+/* Put a smaller body in place of a large one; `packed` holds it. */
+static void http_request_pack(
+	struct http_request *req, struct http_answer *a, struct buf *packed)
+{
+	if (!req->server->uses_gzip || a->len < HTTP_GZIP_MIN ||
+		a->len > HTTP_GZIP_MAX || !http_gzip_suits(a->type) ||
+		http_request_has_extra(req, "ETag") ||
+		http_request_has_extra(req, "Content-Encoding"))
+		return;
+	/* A cache must not give it to those who asked otherwise. */
+	(void)http_reply_header(req, "Vary", "Accept-Encoding");
+	if (!http_gzip_is_wanted(http_request_header(req, "Accept-Encoding")) ||
+		!http_gzip(a->body, a->len, packed))
+		return;
+	(void)http_reply_header(req, "Content-Encoding", "gzip");
+	a->body = packed->data;
+	a->len = packed->len;
+}
+
 void http_reply(struct http_request *req, int status, const char *content_type,
 	const void *body, size_t len)
 {
@@ -287,13 +323,18 @@ void http_reply(struct http_request *req, int status, const char *content_type,
 		.len = len,
 	};
 
+	struct buf packed = BUF_INIT;
+
 	assert(status >= 200 && status <= 599 && !req->is_stream);
 	if (req->server == NULL) {
 		http_request_drop(NULL, req);
 		return;
 	}
-	if (req->conn != NULL)
+	if (req->conn != NULL) {
+		http_request_pack(req, &a, &packed);
 		http_request_answer(req, &a);
+		buf_done(&packed);
+	}
 	http_request_end(
 		req, status, req->conn == NULL ? 0 : http_answer_bytes(&a));
 }

@@ -14,6 +14,8 @@ src_loop_libloop_a_SOURCES += src/loop/http_chunk.c
 src_loop_libloop_a_SOURCES += src/loop/http_chunk.h
 src_loop_libloop_a_SOURCES += src/loop/http_conn.c
 src_loop_libloop_a_SOURCES += src/loop/http_conn.h
+src_loop_libloop_a_SOURCES += src/loop/http_gzip.c
+src_loop_libloop_a_SOURCES += src/loop/http_gzip.h
 src_loop_libloop_a_SOURCES += src/loop/http_origin.c
 src_loop_libloop_a_SOURCES += src/loop/http_origin.h
 src_loop_libloop_a_SOURCES += src/loop/http_parse.c
@@ -33,6 +35,10 @@ check_PROGRAMS += t/unit/http.t
 t_unit_http_t_SOURCES = t/unit/http.c t/unit/http_help.c t/unit/http_help.h \
 	t/tap.c t/tap.h
 t_unit_http_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/http_gzip.t
+t_unit_http_gzip_t_SOURCES = t/unit/http_gzip.c t/tap.c t/tap.h
+t_unit_http_gzip_t_LDADD = $(UNIT_LDADD) -lz
 
 check_PROGRAMS += t/unit/http_origin.t
 t_unit_http_origin_t_SOURCES = t/unit/http_origin.c t/unit/http_help.c \

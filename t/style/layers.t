@@ -41,6 +41,7 @@ my @libraries = (
 	[qr{^event2?[/.]}, 'loop'],
 	[qr{^evhttp|^evutil|^evdns}, 'loop'],
 	[qr{^yaml\.h$}, 'conf'],
+	[qr{^zlib\.h$}, 'loop'],
 	[qr{^jansson}, 'task', 'ctl'],
 	[qr{^curl/}, 'link', 'ctl'],
 	[qr{^hiredis/}, 'link'],
