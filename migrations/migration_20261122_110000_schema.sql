@@ -32,8 +32,13 @@ COMMENT ON FUNCTION reeve.uuid_new IS 'A new uuid v7.';
 
 CREATE FUNCTION reeve.fire_id(definition_id uuid, fire_time timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN reeve.uuid_of(fire_time, decode(md5(definition_id::text || '/'
-	|| (extract(epoch FROM fire_time) * 1000000)::bigint::text), 'hex'));
+RETURN overlay(overlay(overlay(
+		md5(definition_id::text || '/'
+			|| (extract(epoch FROM fire_time) * 1000000)::bigint::text)
+		PLACING lpad(to_hex(floor(extract(epoch FROM fire_time) * 1000)::bigint), 12, '0')
+			FROM 1 FOR 12)
+		PLACING '7' FROM 13 FOR 1)
+		PLACING '8' FROM 17 FOR 1)::uuid;
 COMMENT ON FUNCTION reeve.fire_id IS
 	'The id of the run of a definition at a time: always the same, so the primary key of task_instances allows one.';
 
@@ -436,9 +441,8 @@ BEGIN
 			AND d.next_fire IS NULL AND d.status = 'ENABLED'
 			AND d.last_end + (d.rule->>'delay_ms')::bigint * interval '1 millisecond'
 				<= coalesce(d.end_at, 'infinity');
-		IF FOUND THEN
-			PERFORM pg_notify('reeve_definitions', '');
-		END IF;
+		PERFORM pg_notify('reeve_definitions', d.id::text) FROM task_definitions d
+			WHERE d.id = ANY (ran) AND d.schedule_type = 'FIXED_DELAY';
 		-- Who waits for a success that did not come waits no more.
 		WITH left_out AS (
 			UPDATE task_instances t SET status = 'SKIPPED', is_held = false,
