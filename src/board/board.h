@@ -25,7 +25,7 @@
 #include "base/err.h"
 #include "board/series.h"
 
-#define BOARD_VERSION   5
+#define BOARD_VERSION   6
 #define BOARD_POOLS_MAX 256
 #define BOARD_SLOTS_MAX 4096 /* processes, both generations together */
 #define BOARD_CPU_WORDS 16   /* 1024 CPUs */

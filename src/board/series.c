@@ -19,6 +19,13 @@ const char *const series_outcome_names[SERIES_OUTCOMES] = {
 	[SERIES_CRASH] = "crash",
 };
 
+const char *const series_cron_names[SERIES_CRON_KINDS] = {
+	[SERIES_CRON_FIRED] = "fired",
+	[SERIES_CRON_HELD] = "held",
+	[SERIES_CRON_SKIPPED] = "skipped",
+	[SERIES_CRON_MISFIRED] = "misfired",
+};
+
 static bool series_is(
 	const struct series *s, const char *topic, const char *handler)
 {

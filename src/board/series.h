@@ -63,9 +63,35 @@ struct series_topic {
 	_Atomic int64_t at_us;     /* clock_now of the reading */
 } __attribute__((aligned(64)));
 
+/* Runs that came of definitions. */
+enum series_cron_kind {
+	SERIES_CRON_FIRED = 0,
+	SERIES_CRON_HELD = 1, /* behind another run */
+	SERIES_CRON_SKIPPED = 2,
+	SERIES_CRON_MISFIRED = 3,
+	SERIES_CRON_KINDS = 4
+};
+extern const char *const series_cron_names[SERIES_CRON_KINDS];
+
+/* What the crontab workers of the node do, together. */
+struct series_cron {
+	_Atomic uint64_t runs[SERIES_CRON_KINDS];
+	struct series_histogram lateness; /* from the planned time to commit */
+	_Atomic uint64_t failures;        /* steps that PostgreSQL refused */
+	_Atomic uint64_t outbox_sent;     /* rows taken to Redis */
+	_Atomic uint64_t outbox_failed;
+	/* Of the leader alone; valid while leader_until_us is to come. */
+	_Atomic int64_t leader_until_us; /* clock_now */
+	_Atomic int64_t term;
+	_Atomic int64_t outbox_length, outbox_oldest_ms;
+	_Atomic int64_t definitions; /* enabled ones */
+	_Atomic int64_t nodes_online;
+} __attribute__((aligned(64)));
+
 struct series_table {
 	struct series rows[SERIES_MAX];
 	struct series_topic topics[SERIES_TOPICS];
+	struct series_cron cron;
 };
 
 /* The number of a record of the table. */
