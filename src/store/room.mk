@@ -11,6 +11,12 @@ src_store_libstore_a_SOURCES += src/store/writer.h
 src_store_libstore_a_SOURCES += src/store/writer_notes.c
 src_store_libstore_a_SOURCES += src/store/writer_own.h
 src_store_libstore_a_SOURCES += src/store/writer_rows.c
+src_store_libstore_a_SOURCES += src/store/fire.c
+src_store_libstore_a_SOURCES += src/store/fire.h
+src_store_libstore_a_SOURCES += src/store/outbox.c
+src_store_libstore_a_SOURCES += src/store/outbox.h
+src_store_libstore_a_SOURCES += src/store/outbox_lane.c
+src_store_libstore_a_SOURCES += src/store/outbox_lane.h
 
 check_PROGRAMS += t/unit/crypt.t
 t_unit_crypt_t_SOURCES = t/unit/crypt.c t/tap.c t/tap.h
