@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "api/options.h"
+#include "cron/options.h"
 #include "kinds.h"
 #include "queue/options.h"
 
@@ -9,5 +10,6 @@ const struct conf_kind *const kinds[] = {
 	&conf_kind_program,
 	&conf_kind_http,
 	&conf_kind_queue,
+	&conf_kind_crontab,
 	NULL,
 };

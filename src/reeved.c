@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/title.h"
 #include "conf/conf.h"
+#include "cron/crontab.h"
 #include "govern/govern.h"
 #include "kinds.h"
 #include "logger/logger.h"
@@ -36,6 +37,7 @@
 static const struct role *const roles[] = {
 	&role_http,
 	&role_queue,
+	&role_crontab,
 	NULL,
 };
 

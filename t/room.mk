@@ -7,6 +7,7 @@ ROOMS = \
 	src/govern/libgovern.a \
 	src/api/libapi.a \
 	src/queue/libqueue.a \
+	src/cron/libcron.a \
 	src/logger/liblogger.a \
 	src/worker/libworker.a \
 	src/store/libstore.a \
