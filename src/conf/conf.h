@@ -273,6 +273,15 @@ extern const struct opt conf_global_options[];
 extern const struct opt conf_pool_options[];
 extern const struct opt conf_topic_options[]; /* a topic with bounds */
 bool conf_opt_applies(const struct opt *o, const struct conf_kind *kind);
+/* The topics that a pool serves; NULL: it is not of a kind that does. */
+const struct conf_topics *conf_pool_topics(const struct conf_pool *p);
+/* What its workers are counted by: its topic, or its own name when it serves
+ * a list of them.  NULL: it serves none. */
+const char *conf_pool_counted_as(const struct conf_pool *p);
+/* The pool that is counted by this name, or NULL.  A topic with a pool of its
+ * own goes before a pool of that name. */
+const struct conf_pool *conf_pool_counted(
+	const struct conf *c, const char *name);
 /* Is the row of conf_pool_options said for each topic of a split pool? */
 bool conf_opt_is_split(const struct opt *o);
 

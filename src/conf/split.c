@@ -6,6 +6,7 @@
 #include "conf/expand.h"
 #include "conf/node.h"
 #include "conf/split.h"
+#include "conf/topics.h"
 
 /* Rows of the pool that a map of topics says for each. */
 static const char *const split_rows[] = { "count", "min", "max", NULL };
@@ -19,6 +20,40 @@ static const struct opt *split_row(const struct conf_kind *kind)
 		if (o->type == OPT_TOPICS)
 			return o;
 	return NULL;
+}
+
+const struct conf_topics *conf_pool_topics(const struct conf_pool *p)
+{
+	const struct opt *row = split_row(p->kind);
+
+	if (row == NULL || p->own == NULL)
+		return NULL;
+	return (const struct conf_topics *)((const char *)p->own + row->offset);
+}
+
+const char *conf_pool_counted_as(const struct conf_pool *p)
+{
+	if (p->topic != NULL)
+		return p->topic;
+	return conf_pool_topics(p) != NULL ? topics_alias(p->name) : NULL;
+}
+
+const struct conf_pool *conf_pool_counted(
+	const struct conf *c, const char *name)
+{
+	const struct conf_pool *p, *found = NULL;
+	size_t i;
+
+	for (i = 0; i < c->pool_count; i++) {
+		p = &c->pools[i];
+		if (conf_pool_counted_as(p) == NULL ||
+			strcmp(conf_pool_counted_as(p), name) != 0)
+			continue;
+		if (p->topic != NULL)
+			return p;
+		found = p;
+	}
+	return found;
 }
 
 bool conf_opt_is_split(const struct opt *o)

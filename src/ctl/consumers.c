@@ -92,17 +92,14 @@ static int consumers_open(struct ctl *c, struct consumers *s)
 	return rc;
 }
 
-/* The pool of its own that a topic has, or NULL. */
-static const struct conf_pool *consumers_pool(
-	const struct conf *conf, const char *topic)
+/* What the key calls the pool: its topic, or its own name.  NULL: the key has
+ * no say. */
+static const char *consumers_name(
+	const struct conf *conf, const struct conf_pool *p)
 {
-	size_t i;
+	const char *name = conf_pool_counted_as(p);
 
-	for (i = 0; i < conf->pool_count; i++)
-		if (conf->pools[i].topic != NULL &&
-			strcmp(conf->pools[i].topic, topic) == 0)
-			return &conf->pools[i];
-	return NULL;
+	return name != NULL && conf_pool_counted(conf, name) == p ? name : NULL;
 }
 
 static json_t *consumers_status(const json_t *doc, const char *name)
@@ -131,7 +128,7 @@ static const struct table_column consumers_columns[] = {
 static void consumers_row(
 	struct table *t, const struct conf_pool *p, const json_t *pool)
 {
-	table_cell(t, SCREEN_PLAIN, "%s", p->topic);
+	table_cell(t, SCREEN_PLAIN, "%s", conf_pool_counted_as(p));
 	table_cell(t, SCREEN_PLAIN, "%s", p->name);
 	table_cell(t, SCREEN_PLAIN, "%.0f", status_number(pool, "desired"));
 	table_cell(t,
@@ -183,7 +180,7 @@ static void consumers_print(const struct consumers *s, const json_t *doc)
 		const struct conf_pool *p = &s->conf->pools[i];
 		const json_t *pool = consumers_status(doc, p->name);
 
-		if (p->topic != NULL && pool != NULL)
+		if (consumers_name(s->conf, p) != NULL && pool != NULL)
 			consumers_row(t, p, pool);
 	}
 	if (table_rows(t) > 0) {
@@ -210,16 +207,17 @@ static json_t *consumers_json(const struct consumers *s, const json_t *doc)
 		const struct conf_pool *p = &s->conf->pools[i];
 		const json_t *pool = consumers_status(doc, p->name);
 
-		if (p->topic == NULL || pool == NULL)
+		if (consumers_name(s->conf, p) == NULL || pool == NULL)
 			continue;
-		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:O, s:O, s:O, s:I, s:I}",
-				"topic", p->topic, "pool", p->name, "desired",
-				json_object_get(pool, "desired"), "ready",
-				json_object_get(pool, "ready"), "source",
-				json_object_get(pool, "source"), "min",
-				(json_int_t)p->min_count, "max",
-				(json_int_t)p->max_count));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:O, s:O, s:O, s:I, s:I}",
+				      "topic", conf_pool_counted_as(p), "pool",
+				      p->name, "desired",
+				      json_object_get(pool, "desired"), "ready",
+				      json_object_get(pool, "ready"), "source",
+				      json_object_get(pool, "source"), "min",
+				      (json_int_t)p->min_count, "max",
+				      (json_int_t)p->max_count));
 	}
 	return json_pack("{s:s, s:o, s:s, s:o, s:O?, s:o}", "key", s->key,
 		"text", consumers_json_text(s->text), "node_key", s->node_key,
@@ -268,10 +266,11 @@ static int consumers_merge_one(
 			EXIT_USAGE, "\"%s\" is no TOPIC=N, like high=8", word);
 	name = xstrndup(word, (size_t)(equal - word));
 	topic = keys_alias(name);
-	pool = consumers_pool(s->conf, topic);
+	pool = conf_pool_counted(s->conf, topic);
 	if (pool == NULL)
 		rc = ctl_fail(EXIT_CONFIG,
-			"no pool of %s has the topic \"%s\" alone",
+			"%s has neither a pool for the topic \"%s\" alone nor a "
+			"pool of that name for several",
 			s->conf->path, topic);
 	else if (count < pool->min_count || count > pool->max_count)
 		rc = ctl_fail(EXIT_CONFIG,
@@ -385,9 +384,11 @@ static const struct conf_pool *consumers_lags(
 		int64_t wanted;
 		const json_t *pool;
 
-		if (p->topic == NULL)
+		if (consumers_name(s->conf, p) == NULL)
 			continue;
-		wanted = is_unset ? -1 : consumers_wanted(s->ctl, p->topic);
+		wanted = is_unset ? -1
+				  : consumers_wanted(
+					    s->ctl, consumers_name(s->conf, p));
 		pool = consumers_status(doc, p->name);
 		if (!is_unset && wanted < 0)
 			continue;

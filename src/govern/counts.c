@@ -15,14 +15,21 @@
 /* The source of a count that the queue's length made. */
 #define COUNTS_AUTOSCALE "autoscale"
 
-/* One pool that serves one topic. */
+/* One pool that serves topics. */
 struct counts_pool {
 	const struct conf_pool *conf;
-	struct series_topic *lengths; /* NULL: no room on the board */
 	int64_t last_up_us, last_down_us;
 	int64_t keyed;   /* of the key; -1: it does not say */
 	int64_t scaled;  /* by autoscaling; -1: none yet */
 	char source[96]; /* of the count that was sent; "": none */
+};
+
+/* One topic that is served here. */
+struct counts_topic {
+	struct counts *counts;
+	const char *name;
+	struct counts_pool *pool;     /* its own; NULL: it has none */
+	struct series_topic *lengths; /* NULL: no room on the board */
 };
 
 struct counts {
@@ -35,6 +42,8 @@ struct counts {
 	char problem[256];
 	struct counts_pool *pools;
 	size_t count;
+	struct counts_topic *topics;
+	size_t topic_count;
 };
 
 int64_t counts_scale(const struct counts_rule *r, int64_t now_us,
@@ -102,12 +111,13 @@ static void counts_apply(struct counts *c)
 	}
 }
 
-static struct counts_pool *counts_find(struct counts *c, const char *topic)
+static struct counts_pool *counts_find(struct counts *c, const char *name)
 {
+	const struct conf_pool *conf = conf_pool_counted(c->conf, name);
 	size_t i;
 
 	for (i = 0; i < c->count; i++)
-		if (strcmp(c->pools[i].conf->topic, topic) == 0)
+		if (c->pools[i].conf == conf)
 			return &c->pools[i];
 	return NULL;
 }
@@ -121,8 +131,9 @@ static void counts_check(struct counts *c, const char *key,
 	ret_problem[0] = '\0';
 	if (p == NULL)
 		snprintf(ret_problem, size,
-			"%.60s: no pool of this node serves '%.60s'", key,
-			n->topic);
+			"%.60s: '%.60s' is neither a topic with a pool of its "
+			"own here nor a pool of several",
+			key, n->topic);
 	else if (n->count < p->conf->min_count || n->count > p->conf->max_count)
 		snprintf(ret_problem, size,
 			"%.60s: %.60s must be from %lld to %lld", key, n->topic,
@@ -221,53 +232,38 @@ static void counts_autoscale(
 	counts_apply(c);
 }
 
-/* One script's answer belongs to one pool: found again by its number. */
-struct counts_asked {
-	struct counts *counts;
-	size_t index;
-};
-
 static void counts_on_lengths(const struct redis_reply *reply, void *arg)
 {
-	struct counts_asked *asked = arg;
-	struct counts_pool *p = &asked->counts->pools[asked->index];
-	struct series_topic *l = p->lengths;
+	struct counts_topic *t = arg;
+	struct series_topic *l = t->lengths;
+	int64_t waiting;
 
-	if (reply != NULL && redis_type(reply) == REDIS_ARRAY) {
-		int64_t waiting = redis_int(redis_at(reply, 0), 0);
-
-		if (l != NULL) {
-			atomic_store(&l->waiting, waiting);
-			atomic_store(
-				&l->pending, redis_int(redis_at(reply, 1), 0));
-			atomic_store(
-				&l->delayed, redis_int(redis_at(reply, 2), 0));
-			atomic_store(
-				&l->dead, redis_int(redis_at(reply, 3), 0));
-			atomic_store(&l->oldest_ms,
-				redis_int(redis_at(reply, 4), 0));
-			atomic_store(&l->at_us, clock_now());
-		}
-		counts_autoscale(asked->counts, p, waiting);
+	if (reply == NULL || redis_type(reply) != REDIS_ARRAY)
+		return;
+	waiting = redis_int(redis_at(reply, 0), 0);
+	if (l != NULL) {
+		atomic_store(&l->waiting, waiting);
+		atomic_store(&l->pending, redis_int(redis_at(reply, 1), 0));
+		atomic_store(&l->delayed, redis_int(redis_at(reply, 2), 0));
+		atomic_store(&l->dead, redis_int(redis_at(reply, 3), 0));
+		atomic_store(&l->oldest_ms, redis_int(redis_at(reply, 4), 0));
+		atomic_store(&l->at_us, clock_now());
 	}
-	free(asked);
+	if (t->pool != NULL)
+		counts_autoscale(t->counts, t->pool, waiting);
 }
 
-static void counts_ask_lengths(struct counts *c, size_t index)
+static void counts_ask_lengths(struct counts_topic *t)
 {
-	const char *topic = c->pools[index].conf->topic;
-	struct counts_asked *asked = xcalloc(1, sizeof(*asked));
+	struct counts *c = t->counts;
 	const char *prefix = c->conf->redis_prefix;
-	char *stream = keys_topic(prefix, topic, "");
-	char *delayed = keys_topic(prefix, topic, ":delayed");
-	char *dead = keys_topic(prefix, topic, ":dead");
+	char *stream = keys_topic(prefix, t->name, "");
+	char *delayed = keys_topic(prefix, t->name, ":delayed");
+	char *dead = keys_topic(prefix, t->name, ":dead");
 	const char *argv[4] = { stream, delayed, dead, KEYS_GROUP };
 
-	asked->counts = c;
-	asked->index = index;
-	if (redis_script(c->commands, counts_on_lengths, asked, &keys_lengths,
-		    3, 4, argv, NULL) != 0)
-		free(asked);
+	(void)redis_script(c->commands, counts_on_lengths, t, &keys_lengths, 3,
+		4, argv, NULL);
 	free(dead);
 	free(delayed);
 	free(stream);
@@ -282,8 +278,8 @@ static void counts_look(struct counts *c)
 	(void)redis_printf(
 		c->commands, counts_on_node_key, c, "GET %s", c->node_key);
 	(void)redis_printf(c->commands, counts_on_key, c, "GET %s", c->key);
-	for (i = 0; i < c->count; i++)
-		counts_ask_lengths(c, i);
+	for (i = 0; i < c->topic_count; i++)
+		counts_ask_lengths(&c->topics[i]);
 }
 
 static void counts_on_timer(void *arg)
@@ -375,24 +371,51 @@ static void counts_inherit(struct counts_pool *p, const struct board *b)
 	p->last_up_us = p->last_down_us = clock_now();
 }
 
+static void counts_add_topic(
+	struct counts *c, struct counts_pool *p, const char *name)
+{
+	struct counts_topic *t = c->topics;
+
+	while (t < c->topics + c->topic_count && strcmp(t->name, name) != 0)
+		t++;
+	if (t == c->topics + c->topic_count) {
+		c->topic_count++;
+		t->counts = c;
+		t->name = name;
+		t->lengths = series_topic(worker_child(c->worker)->board, name);
+	}
+	if (p->conf->topic != NULL)
+		t->pool = p;
+}
+
+static void counts_add_pool(struct counts *c, const struct conf_pool *conf)
+{
+	const struct conf_topics *topics = conf_pool_topics(conf);
+	struct counts_pool *p = &c->pools[c->count];
+	size_t i;
+
+	if (topics == NULL)
+		return;
+	c->count++;
+	p->conf = conf;
+	p->keyed = -1;
+	p->scaled = -1;
+	counts_inherit(p, worker_child(c->worker)->board);
+	c->topics = xreallocarray(
+		c->topics, c->topic_count + topics->count, sizeof(*c->topics));
+	memset(&c->topics[c->topic_count], 0,
+		topics->count * sizeof(*c->topics));
+	for (i = 0; i < topics->count; i++)
+		counts_add_topic(c, p, topics->items[i].name);
+}
+
 static void counts_add_pools(struct counts *c)
 {
-	struct board *b = worker_child(c->worker)->board;
 	size_t i;
 
 	c->pools = xcalloc(c->conf->pool_count, sizeof(*c->pools));
-	for (i = 0; i < c->conf->pool_count; i++) {
-		struct counts_pool *p = &c->pools[c->count];
-
-		if (c->conf->pools[i].topic == NULL)
-			continue;
-		p->conf = &c->conf->pools[i];
-		p->keyed = -1;
-		p->scaled = -1;
-		counts_inherit(p, b);
-		p->lengths = series_topic(b, p->conf->topic);
-		c->count++;
-	}
+	for (i = 0; i < c->conf->pool_count; i++)
+		counts_add_pool(c, &c->conf->pools[i]);
 }
 
 struct counts *counts_new(struct worker *w, struct err *err)
@@ -426,6 +449,7 @@ void counts_free(struct counts *c)
 	redis_close(c->events);
 	redis_close(c->commands);
 	loop_timer_free(c->look);
+	free(c->topics);
 	free(c->pools);
 	free(c->text);
 	free(c->node_text);
