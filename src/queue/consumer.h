@@ -102,10 +102,11 @@ struct flight {
 TAILQ_HEAD(flights, flight);
 
 enum topic_state {
-	TOPIC_DOWN = 0,   /* no connection, or the group is not there yet */
-	TOPIC_IDLE = 1,   /* nothing asked */
-	TOPIC_ASKING = 2, /* a read that answers at once is under way */
-	TOPIC_BLOCKED = 3 /* a read waits for entries */
+	TOPIC_DOWN = 0,    /* no connection, or the group is not there yet */
+	TOPIC_IDLE = 1,    /* nothing asked */
+	TOPIC_ASKING = 2,  /* a read that answers at once is under way */
+	TOPIC_BLOCKED = 3, /* a read waits for entries */
+	TOPIC_LOOKING = 4  /* no read before it is known what is ours */
 };
 
 /* One stream that this worker reads. */
@@ -117,7 +118,8 @@ struct topic {
 	enum topic_state state;
 	bool is_paused;
 	bool is_held;           /* too much of it is put aside: for a moment */
-	bool may_repeat;        /* the read may bring what is in hand */
+	bool look_due;          /* something may be ours unknown to us */
+	bool is_looking;        /* that was asked */
 	bool is_empty;          /* the last read brought less than asked */
 	int64_t client_id;      /* of the reader's connection; 0: unknown */
 	int64_t weight, credit; /* order: weighted */

@@ -85,8 +85,8 @@ static void topic_on_paused(const struct redis_reply *reply, void *arg)
 	t->state = TOPIC_IDLE;
 	t->is_empty = false;
 	topic_move_due(t);
-	lease_sweep(t);
 	regain_look(t);
+	lease_sweep(t);
 	finish_resend(t);
 	consumer_poke(t->consumer);
 }
@@ -186,8 +186,6 @@ static void topic_take_entry(struct topic *t, const struct redis_reply *entry)
 	size_t len = 0;
 	const char *text = NULL;
 
-	if (t->may_repeat && flight_holds(t, id))
-		return;
 	if (fields != NULL && redis_type(fields) == REDIS_ARRAY)
 		task = redis_field(fields, "task");
 	if (task != NULL)
@@ -203,7 +201,6 @@ static void topic_take_all(struct topic *t, const struct redis_reply *reply)
 	flight_on_arrival(t->consumer);
 	for (i = 0; i < n; i++)
 		topic_take_entry(t, redis_at(entries, i));
-	t->may_repeat = false;
 }
 
 static void topic_on_error(struct topic *t, const struct redis_reply *reply)
@@ -236,6 +233,8 @@ static void topic_on_read(const struct redis_reply *reply, void *arg)
 	t->state = TOPIC_IDLE;
 	if (redis_type(reply) == REDIS_ARRAY)
 		topic_take_all(t, reply);
+	if (t->look_due)
+		regain_look(t);
 	consumer_poke(t->consumer);
 }
 
@@ -272,7 +271,8 @@ static void topic_on_nudge(void *arg)
 	struct topic *t = arg;
 	struct consumer *c = t->consumer;
 
-	if (!topic_is_reading(t) || (!c->draining && !t->is_paused))
+	if (!topic_is_reading(t) ||
+		(!c->draining && !t->is_paused && !t->look_due))
 		return;
 	if (c->draining && ++t->nudges > TOPIC_NUDGES_MAX) {
 		redis_reset(t->reader, "its read does not end");

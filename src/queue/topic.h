@@ -15,7 +15,7 @@ void topic_done(struct topic *t);
 /* Ask for up to `count` entries and either wait for them or not.  The acks
  * that are due go along in the same write. */
 void topic_read(struct topic *t, int64_t count, bool wait);
-/* Make a waiting read return: draining, paused. */
+/* Make a waiting read return: draining, paused, to look first. */
 void topic_unblock(struct topic *t);
 /* Its answer is not there yet: entries may be on their way. */
 bool topic_is_reading(const struct topic *t);
