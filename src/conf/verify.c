@@ -392,8 +392,7 @@ void verify_kind(struct draft *d, const struct draft_pool *p)
 
 static bool verify_is_redis(const char *url)
 {
-	static const char *const schemes[] = { "redis://", "rediss://",
-		"unix:///", NULL };
+	static const char *const schemes[] = { "redis://", "unix:///", NULL };
 	size_t i;
 
 	for (i = 0; schemes[i] != NULL; i++)
@@ -424,11 +423,16 @@ static void verify_sentinel(struct draft *d, const struct conf *c)
 /* The URL is not shown: it may hold a password. */
 static void verify_redis(struct draft *d, const struct conf *c)
 {
-	if (c->redis_url != NULL && !verify_is_redis(c->redis_url))
+	if (c->redis_url != NULL && strncmp(c->redis_url, "rediss:", 7) == 0)
+		draft_error(d, draft_at(d, "redis.url"),
+			"\"redis.url\": rediss:// is TLS, which the hiredis of "
+			"this build can't do: use redis:// or unix:// to a "
+			"local tunnel, such as stunnel");
+	else if (c->redis_url != NULL && !verify_is_redis(c->redis_url))
 		draft_error(d, draft_at(d, "redis.url"),
 			"\"redis.url\" must be "
-			"redis://[user:password@]host[:port][/db], "
-			"rediss://... or unix:///path[?db=N]");
+			"redis://[user:password@]host[:port][/db] or "
+			"unix:///path[?db=N]");
 	if (strlen(c->redis_prefix) > VERIFY_PREFIX_MAX ||
 		strpbrk(c->redis_prefix, "{} \t\r\n") != NULL)
 		draft_error(d, draft_at(d, "redis.prefix"),

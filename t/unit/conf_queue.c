@@ -494,6 +494,9 @@ static void test_pool_errors(void)
 		"1:14: error: \"redis.url\" must be redis://",
 		"a URL of Redis is one");
 	ok(strstr(help_text(), "secret") == NULL, "and is not shown");
+	help_is_error("redis: {url: \"rediss://u:secret@x\"}\nprocesses: {}\n",
+		"rediss:// is TLS, which", "TLS is refused, and why is said");
+	ok(strstr(help_text(), "secret") == NULL, "without the password");
 	help_is_error("redis: {prefix: \"a{b\"}\nprocesses: {}\n",
 		"\"redis.prefix\" is at most 64 bytes",
 		"a prefix has no braces");
