@@ -12,8 +12,10 @@
 
 #define CONNECT_TIMEOUT_US   (5 * (int64_t)US_PER_S)
 #define STATEMENT_TIMEOUT_US (30 * (int64_t)US_PER_S)
-/* The server ends a statement in time; if even that is not heard of. */
-#define SILENCE_US (5 * (int64_t)US_PER_S)
+/* The server ends a statement in time.  That is not heard of if it takes as
+ * long again, within these bounds: drop the connection. */
+#define SILENCE_LEAST_US ((int64_t)US_PER_S)
+#define SILENCE_MOST_US  (5 * (int64_t)US_PER_S)
 
 /* Back-off: doubled from FIRST to LAST, from half of it to all of it at
  * random; begun anew after a connection that lived for HEALTHY. */
@@ -46,6 +48,13 @@ static char *pg_session(const struct pg_url *u, int64_t statement_timeout_us)
 		own != NULL ? own : "");
 }
 
+static int64_t pg_silence(int64_t statement_us)
+{
+	if (statement_us < SILENCE_LEAST_US)
+		return SILENCE_LEAST_US;
+	return statement_us < SILENCE_MOST_US ? statement_us : SILENCE_MOST_US;
+}
+
 static void pg_init(struct pg *p, const struct pg_options *o)
 {
 	int64_t statement_us = o->statement_timeout_us > 0
@@ -57,7 +66,7 @@ static void pg_init(struct pg *p, const struct pg_options *o)
 	p->connect_timeout_us = o->connect_timeout_us > 0
 					? o->connect_timeout_us
 					: CONNECT_TIMEOUT_US;
-	p->silence_us = statement_us + SILENCE_US;
+	p->silence_us = statement_us + pg_silence(statement_us);
 	p->session = pg_session(&p->url, statement_us);
 	p->name = xstrdup(o->name != NULL ? o->name : "reeve");
 	p->setup = o->setup != NULL ? xstrdup(o->setup) : NULL;

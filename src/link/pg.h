@@ -34,7 +34,8 @@ struct pg_options {
 	const char *name;             /* application_name; NULL: reeve */
 	int64_t connect_timeout_us;   /* of each host; 0: 5 s */
 	int64_t statement_timeout_us; /* the server's; 0: 30 s.  A connection
-					 that owes an answer for 5 s longer is
+					 that owes an answer for longer, by as
+					 much again but at most 5 s, is
 					 dropped. */
 	const char *setup; /* SQL for each new connection; NULL: none */
 };

@@ -68,7 +68,7 @@ static int flow_send(
 	char text[128];
 	int i;
 
-	at = b->bytes.data + call->values;
+	at = buf_str(&b->bytes) + call->values;
 	for (i = 0; i < s->params && b->kind == PG_BATCH_OF_USER; i++) {
 		values[i] = *at++ != 0 ? at : NULL;
 		if (values[i] != NULL)

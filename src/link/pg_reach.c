@@ -176,9 +176,13 @@ void pg_reach(struct pg_conn *c)
 static void reach_note(struct pg_conn *c, const char *why)
 {
 	size_t len = strlen(c->why);
+	char text[ERR_TEXT_MAX];
 
-	snprintf(c->why + len, sizeof(c->why) - len, "%s%s: %s",
-		len > 0 ? "; " : "", c->label, why);
+	snprintf(text, sizeof(text), "%s: %.300s", c->label, why);
+	/* Several addresses of a host have mostly one reason. */
+	if (strstr(c->why, text) == NULL)
+		snprintf(c->why + len, sizeof(c->why) - len, "%s%s",
+			len > 0 ? "; " : "", text);
 }
 
 void pg_reach_next(struct pg_conn *c, const char *why)

@@ -66,6 +66,8 @@ t_unit_redis_far_t_SOURCES = t/unit/redis_far.c t/unit/redis_help.c \
 t_unit_redis_far_t_LDADD = $(UNIT_LDADD)
 
 PG_HELP = t/unit/pg_help.c t/unit/pg_help.h t/tap.c t/tap.h
-check_PROGRAMS += t/unit/pg.t
+check_PROGRAMS += t/unit/pg.t t/unit/pg_far.t
 t_unit_pg_t_SOURCES = t/unit/pg.c $(PG_HELP)
 t_unit_pg_t_LDADD = $(UNIT_LDADD)
+t_unit_pg_far_t_SOURCES = t/unit/pg_far.c $(PG_HELP)
+t_unit_pg_far_t_LDADD = $(UNIT_LDADD)

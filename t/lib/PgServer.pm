@@ -235,6 +235,19 @@ sub kill
 	return;
 }
 
+# Start again as a standby that follows nobody: read-only, until
+# SELECT pg_promote().
+sub demote
+{
+	my ($self) = @_;
+	$self->stop;
+	my $path = "$self->{data}/standby.signal";
+	spew($path, '');
+	my @owner = owner();
+	chown @owner, $path if @owner;
+	return $self->start;
+}
+
 # SIGSTOP to every process of it, and back to life.
 sub freeze
 {
