@@ -13,7 +13,7 @@ use IO::Socket::INET;
 use JSON::PP qw(decode_json);
 use Test::More;
 use Time::HiRes qw(sleep time);
-use Reeve qw(http_get http_request slow wait_until);
+use Reeve qw(http_get http_request slow);
 
 my $YAML = <<'YAML';
 processes:
@@ -56,23 +56,6 @@ sub rest_of
 	return undef;
 }
 
-# One answer on a connection that stays: (status, head and body).
-sub answer_of
-{
-	my ($sock) = @_;
-	my $select = IO::Select->new($sock);
-	my ($end, $all) = (time + slow(10), '');
-	while ((my $left = $end - time) > 0) {
-		$select->can_read($left) or next;
-		sysread $sock, $all, 65536, length $all or return (0, $all);
-		my ($head, $body) = split /\r\n\r\n/, $all, 2;
-		my ($length) = $head =~ /^Content-Length: (\d+)\r?$/m;
-		return ($head =~ m{^HTTP/1\.1 (\d+)}, $all)
-			if defined $body && length $body >= ($length // 0);
-	}
-	return (0, $all);
-}
-
 sub start_daemon
 {
 	my ($name) = @_;
@@ -101,60 +84,6 @@ subtest 'http workers answer on TCP and on unix sockets' => sub {
 	($status, undef, $head) = http_request('POST', $r->port, '/healthz');
 	is($status, 405, 'another method is not allowed');
 	like($head, qr/^Allow: GET, HEAD\r?$/m, 'and those that are get named');
-	$r->finish;
-};
-
-subtest 'what could be taken in two ways is refused' => sub {
-	my $r = start_daemon('bad') or return;
-	my ($pid) = $r->pids('web');
-	my $other = connected($r);
-
-	my @bad = (
-		[400, 'length and chunks', "POST / HTTP/1.1\r\n${HOST}"
-			. "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"
-			. "\r\n0\r\n\r\nGET / HTTP/1.1\r\n${HOST}\r\n"],
-		[400, 'two lengths', "POST / HTTP/1.1\r\n${HOST}"
-			. "Content-Length: 0\r\nContent-Length: 5\r\n\r\nhello"],
-		[400, 'a folded field', "GET / HTTP/1.1\r\n${HOST}X: a\r\n"
-			. " b\r\n\r\n"],
-		[400, 'bare line feeds', "GET / HTTP/1.1\nHost: a\n\n"],
-		[400, 'a space before the colon', "GET / HTTP/1.1\r\n${HOST}"
-			. "Content-Length : 5\r\n\r\nhello"],
-		[400, 'a NUL', "GET / HTTP/1.1\r\n${HOST}X: \0\r\n\r\n"],
-		[400, 'no Host', "GET / HTTP/1.1\r\n\r\n"],
-		[400, 'two Hosts', "GET / HTTP/1.1\r\n$HOST$HOST\r\n"],
-		[400, 'HTTP/0.9', "GET /\r\n\r\n"],
-		[400, 'a greeting of TLS', "\x16\x03\x01\x02\x00\x01\x00"],
-		[400, 'a path above the root',
-			"GET /../etc/passwd HTTP/1.1\r\n${HOST}\r\n"],
-		[400, 'a NUL in the path', "GET /%00 HTTP/1.1\r\n${HOST}\r\n"],
-		[501, 'another coding', "POST / HTTP/1.1\r\n${HOST}"
-			. "Transfer-Encoding: gzip, chunked\r\n\r\n"],
-		[501, 'another method', "BREW / HTTP/1.1\r\n${HOST}\r\n"],
-		[505, 'another version', "GET / HTTP/2.0\r\n${HOST}\r\n"],
-		[413, 'a long body', "POST / HTTP/1.1\r\n${HOST}"
-			. "Content-Length: 65537\r\n\r\n"],
-		[413, 'long chunks', "POST / HTTP/1.1\r\n${HOST}"
-			. "Transfer-Encoding: chunked\r\n\r\nfffffff\r\n"],
-		[414, 'a long target', 'GET /' . 'a' x 5000],
-		[431, 'a long header', "GET / HTTP/1.1\r\n${HOST}X: "
-			. 'a' x 5000],
-	);
-	for my $b (@bad) {
-		my ($wanted, $what, $text) = @$b;
-		my $sock = connected($r);
-		print $sock $text;
-		my $all = rest_of($sock, 5) // 'nothing';
-		my ($head, $body) = split /\r\n\r\n/, $all, 2;
-		like($head, qr{^HTTP/1\.1 $wanted .*^Connection: close}ms,
-			"$what: $wanted and the end");
-		is(eval { decode_json($body)->{status} }, $wanted,
-			'as a problem document, and nothing behind it');
-		print $other "GET /healthz HTTP/1.1\r\n${HOST}\r\n";
-		my ($status) = answer_of($other);
-		is($status, 200, 'another client is served meanwhile');
-	}
-	is(($r->pids('web'))[0], $pid, 'by the same worker');
 	$r->finish;
 };
 
