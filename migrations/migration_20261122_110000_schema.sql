@@ -42,6 +42,14 @@ RETURN overlay(overlay(overlay(
 COMMENT ON FUNCTION reeve.fire_id IS
 	'The id of the run of a definition at a time: always the same, so the primary key of task_instances allows one.';
 
+-- A span of a rule: "1h30m", or whole milliseconds.  A day has 24 hours.
+CREATE FUNCTION reeve.span(value jsonb) RETURNS interval
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE jsonb_typeof(value)
+	WHEN 'number' THEN (value #>> '{}')::numeric * interval '1 millisecond'
+	ELSE extract(epoch FROM (value #>> '{}')::interval) * interval '1 second'
+END;
+
 -- Tenants ------------------------------------------------------------------
 
 CREATE TABLE reeve.tenants (
@@ -436,10 +444,10 @@ BEGIN
 			WHERE d.id = e.task_definition_id;
 		UPDATE task_definitions d
 			SET next_fire = d.last_end
-				+ (d.rule->>'delay_ms')::bigint * interval '1 millisecond'
+				+ reeve.span(d.rule->'delay')
 			WHERE d.id = ANY (ran) AND d.schedule_type = 'FIXED_DELAY'
 			AND d.next_fire IS NULL AND d.status = 'ENABLED'
-			AND d.last_end + (d.rule->>'delay_ms')::bigint * interval '1 millisecond'
+			AND d.last_end + reeve.span(d.rule->'delay')
 				<= coalesce(d.end_at, 'infinity');
 		PERFORM pg_notify('reeve_definitions', d.id::text) FROM task_definitions d
 			WHERE d.id = ANY (ran) AND d.schedule_type = 'FIXED_DELAY';
