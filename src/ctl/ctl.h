@@ -9,8 +9,29 @@
 #define CTL_CTL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
+
+#define CTL_LIST_MAX 64
+
+/* An option that may be given several times. */
+struct ctl_list {
+	const char *items[CTL_LIST_MAX];
+	size_t count;
+};
+
+/* The options of cron; what was not given is NULL. */
+struct ctl_cron {
+	const char *tenant;
+	struct ctl_list exprs; /* --cron */
+	const char *every, *start, *end;
+	const char *handler, *params, *topic, *description;
+	const char *misfire, *overlap, *depends_on;
+	const char *timeout, *retry, *priority;
+	bool is_inline, no_inline, disabled, force;
+	long hours, days;
+};
 
 struct ctl {
 	const char *config; /* -c; NULL */
@@ -30,7 +51,8 @@ struct ctl {
 	const char *zone;       /* cron --tz; NULL */
 	const char *from;       /* cron next; NULL */
 	bool batch;             /* cron next */
-	int argc;               /* the words after the command's name */
+	struct ctl_cron cron;
+	int argc; /* the words after the command's name */
 	char **argv;
 };
 

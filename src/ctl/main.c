@@ -11,7 +11,13 @@
 #include "ctl/commands.h"
 #include "ctl/config.h"
 #include "ctl/consumers.h"
+#include "ctl/cron_history.h"
+#include "ctl/cron_list.h"
 #include "ctl/cron_next.h"
+#include "ctl/cron_preview.h"
+#include "ctl/cron_run.h"
+#include "ctl/cron_set.h"
+#include "ctl/cron_state.h"
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
 #include "ctl/handlers.h"
@@ -39,6 +45,7 @@ struct main_command {
 };
 
 #define MAIN_MANY 1000
+#define MAIN_CRON (OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_TENANT)
 
 static const struct main_command main_commands[] = {
 	{ "status", NULL, "[POOL]", "the node, its pools and workers",
@@ -105,6 +112,29 @@ static const struct main_command main_commands[] = {
 		"bring the tables in PostgreSQL up to date, or say what lacks",
 		migrate_command, 0, 1,
 		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_MIGRATE },
+	{ "cron", "add", "NAME --handler NAME --cron EXPR|--every SPAN|...",
+		"make a definition", cron_set_add, 1, 1,
+		MAIN_CRON | OPTION_DEFINE | OPTION_FORCE },
+	{ "cron", "list", "", "the definitions, and when they fire",
+		cron_list_command, 0, 0, MAIN_CRON },
+	{ "cron", "show", "NAME", "all of one", cron_list_show, 1, 1,
+		MAIN_CRON },
+	{ "cron", "edit", "NAME --handler NAME ...", "change what is said",
+		cron_set_edit, 1, 1, MAIN_CRON | OPTION_DEFINE | OPTION_FORCE },
+	{ "cron", "rm", "NAME ...", "remove them", cron_state_rm, 1, MAIN_MANY,
+		MAIN_CRON | OPTION_FORCE },
+	{ "cron", "enable", "NAME ...", "let them fire", cron_state_enable, 1,
+		MAIN_MANY, MAIN_CRON },
+	{ "cron", "disable", "NAME ...", "don't", cron_state_disable, 1,
+		MAIN_MANY, MAIN_CRON },
+	{ "cron", "run", "NAME", "run it now", cron_run_command, 1, 1,
+		MAIN_CRON | OPTION_RUN },
+	{ "cron", "history", "[-n N] [NAME]", "the last runs",
+		cron_history_command, 0, 1, MAIN_CRON | OPTION_LINES },
+	{ "cron", "stats", "[NAME]", "the runs as numbers", cron_history_stats,
+		0, 1, MAIN_CRON | OPTION_DAYS },
+	{ "cron", "preview", "[NAME]", "what is going to fire, by minutes",
+		cron_preview_command, 0, 1, MAIN_CRON | OPTION_HOURS },
 	{ "cron", "next", "EXPRESSION|--batch",
 		"the next times of a cron expression", cron_next_command, 0, 1,
 		OPTION_JSON | OPTION_NEXT | OPTION_LOCAL },

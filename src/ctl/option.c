@@ -13,6 +13,8 @@
 
 #define OPTION_LINES_MAX 1000000
 #define OPTION_COUNT_MAX 10000000
+#define OPTION_HOURS_MAX (24 * 366)
+#define OPTION_DAYS_MAX  3660
 
 /* Beyond every letter: what getopt_long answers for the first row. */
 #define OPTION_FIRST 256
@@ -21,6 +23,7 @@ enum option_type {
 	OPTION_FLAG = 0,   /* a bool */
 	OPTION_TEXT = 1,   /* a const char * */
 	OPTION_NUMBER = 2, /* a long, from least to most */
+	OPTION_LIST = 3,   /* a struct ctl_list */
 };
 
 /*
@@ -61,8 +64,12 @@ static const struct option_row option_rows[] = {
 		.help = "shutdown: don't wait for tasks" },
 	{ "delay", 0, OPTION_PUSH, OPTION_TEXT, OPTION_PLACE(delay),
 		.value = "SPAN", .help = "push: not before so long" },
+	{ "delay", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(delay),
+		.value = "SPAN", .help = "cron: so long after the last end" },
 	{ "at", 0, OPTION_PUSH, OPTION_TEXT, OPTION_PLACE(at), .value = "TIME",
 		.help = "push: not before 2026-11-22T10:00:00Z" },
+	{ "at", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(at),
+		.value = "TIME", .help = "cron: once, at this time" },
 	{ "unique", 0, OPTION_PUSH, OPTION_TEXT, OPTION_PLACE(unique),
 		.value = "KEY", .help = "push: one of them at a time" },
 	{ "count", 0, OPTION_PUSH, OPTION_NUMBER, OPTION_PLACE(count),
@@ -70,6 +77,8 @@ static const struct option_row option_rows[] = {
 		.value = "N", .help = "push: so many of them" },
 	{ "wait", 0, OPTION_PUSH, OPTION_FLAG, OPTION_PLACE(wait),
 		.help = "push: wait for its end" },
+	{ "wait", 0, OPTION_RUN, OPTION_FLAG, OPTION_PLACE(wait),
+		.help = "cron run: wait for its end" },
 	{ "all", 0, OPTION_ALL, OPTION_FLAG, OPTION_PLACE(all),
 		.help = "queue dead: all of the topic" },
 	{ "database", 0, OPTION_DATABASE, OPTION_TEXT, OPTION_PLACE(database),
@@ -79,14 +88,65 @@ static const struct option_row option_rows[] = {
 		.help = "migrate: the files of this directory" },
 	{ "dry-run", 0, OPTION_MIGRATE, OPTION_FLAG, OPTION_PLACE(dry_run),
 		.help = "migrate: try it, and change nothing" },
-	{ "dialect", 0, OPTION_NEXT, OPTION_TEXT, OPTION_PLACE(dialect),
-		.value = "NAME", .help = "cron: vixie, seconds or quartz" },
-	{ "tz", 0, OPTION_NEXT, OPTION_TEXT, OPTION_PLACE(zone),
+	{ "dialect", 0, OPTION_NEXT | OPTION_DEFINE, OPTION_TEXT,
+		OPTION_PLACE(dialect), .value = "NAME",
+		.help = "cron: vixie, seconds or quartz" },
+	{ "tz", 0, OPTION_NEXT | OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(zone),
 		.value = "ZONE", .help = "cron: the time zone (UTC)" },
 	{ "from", 0, OPTION_NEXT, OPTION_TEXT, OPTION_PLACE(from),
 		.value = "TIME", .help = "cron next: after this time (now)" },
 	{ "batch", 0, OPTION_NEXT, OPTION_FLAG, OPTION_PLACE(batch),
 		.help = "cron next: answer lines of standard input" },
+	{ "cron", 0, OPTION_DEFINE, OPTION_LIST, OPTION_PLACE(cron.exprs),
+		.value = "EXPR", .help = "cron: an expression; several times" },
+	{ "every", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.every),
+		.value = "SPAN", .help = "cron: at a fixed rate" },
+	{ "start", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.start),
+		.value = "TIME", .help = "cron: not before" },
+	{ "end", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.end),
+		.value = "TIME", .help = "cron: not after" },
+	{ "handler", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.handler),
+		.value = "NAME", .help = "cron: what it runs" },
+	{ "params", 0, OPTION_DEFINE | OPTION_RUN, OPTION_TEXT,
+		OPTION_PLACE(cron.params), .value = "JSON",
+		.help = "cron: what the handler gets ({})" },
+	{ "topic", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.topic),
+		.value = "NAME", .help = "cron: the queue (common)" },
+	{ "priority", 0, OPTION_DEFINE, OPTION_TEXT,
+		OPTION_PLACE(cron.priority), .value = "N",
+		.help = "cron: of each run (1)" },
+	{ "timeout", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.timeout),
+		.value = "SPAN", .help = "cron: instead of the handler's" },
+	{ "retry", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.retry),
+		.value = "N", .help = "cron: instead of the handler's" },
+	{ "misfire", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.misfire),
+		.value = "POLICY", .help = "cron: skip, once or all:N (once)" },
+	{ "overlap", 0, OPTION_DEFINE, OPTION_TEXT, OPTION_PLACE(cron.overlap),
+		.value = "POLICY",
+		.help = "cron: allow, forbid, queue or replace (forbid)" },
+	{ "depends-on", 0, OPTION_DEFINE, OPTION_TEXT,
+		OPTION_PLACE(cron.depends_on), .value = "NAME",
+		.help = "cron: after the run of this one" },
+	{ "inline", 0, OPTION_DEFINE, OPTION_FLAG, OPTION_PLACE(cron.is_inline),
+		.help = "cron: in the crontab worker itself" },
+	{ "no-inline", 0, OPTION_DEFINE, OPTION_FLAG,
+		OPTION_PLACE(cron.no_inline), .help = "cron: by the queue" },
+	{ "disabled", 0, OPTION_DEFINE, OPTION_FLAG,
+		OPTION_PLACE(cron.disabled),
+		.help = "cron: don't fire it yet" },
+	{ "description", 0, OPTION_DEFINE, OPTION_TEXT,
+		OPTION_PLACE(cron.description), .value = "TEXT",
+		.help = "cron: for people" },
+	{ "tenant", 0, OPTION_TENANT, OPTION_TEXT, OPTION_PLACE(cron.tenant),
+		.value = "NAME", .help = "cron: of this tenant (default)" },
+	{ "force", 0, OPTION_FORCE, OPTION_FLAG, OPTION_PLACE(cron.force),
+		.help = "cron: also what is refused with reason" },
+	{ "hours", 0, OPTION_HOURS, OPTION_NUMBER, OPTION_PLACE(cron.hours),
+		.least = 1, .most = OPTION_HOURS_MAX, .otherwise = 24,
+		.value = "N", .help = "cron preview: so far ahead (24)" },
+	{ "days", 0, OPTION_DAYS, OPTION_NUMBER, OPTION_PLACE(cron.days),
+		.least = 1, .most = OPTION_DAYS_MAX, .otherwise = 7,
+		.value = "N", .help = "cron stats: of so many days (7)" },
 	{ "help", 'h', 0, OPTION_FLAG, OPTION_PLACE(help),
 		.help = "this text, or that of a command" },
 	{ "version", 'V', 0, OPTION_FLAG, OPTION_PLACE(version),
@@ -157,6 +217,15 @@ static int option_number(
 	return EXIT_OK;
 }
 
+static int option_append(const struct option_row *r, struct ctl_list *list)
+{
+	if (list->count == CTL_LIST_MAX)
+		return ctl_fail(EXIT_USAGE, "--%s: at most %d of them", r->name,
+			CTL_LIST_MAX);
+	list->items[list->count++] = optarg;
+	return EXIT_OK;
+}
+
 static int option_take(const struct option_row *r, struct ctl *c)
 {
 	void *place = (char *)c + r->offset;
@@ -165,6 +234,7 @@ static int option_take(const struct option_row *r, struct ctl *c)
 	case OPTION_FLAG: *(bool *)place = true; break;
 	case OPTION_TEXT: *(const char **)place = optarg; break;
 	case OPTION_NUMBER: return option_number(r, optarg, place);
+	case OPTION_LIST: return option_append(r, place);
 	}
 	return EXIT_OK;
 }
