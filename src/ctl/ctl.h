@@ -23,7 +23,6 @@ struct ctl_list {
 
 /* The options of cron; what was not given is NULL. */
 struct ctl_cron {
-	const char *tenant;
 	struct ctl_list exprs; /* --cron */
 	const char *every, *start, *end;
 	const char *handler, *params, *topic, *description;
@@ -52,6 +51,12 @@ struct ctl {
 	const char *from;       /* cron next; NULL */
 	bool batch;             /* cron next */
 	struct ctl_cron cron;
+	const char *tenant;  /* cron, token; NULL */
+	const char *role;    /* token add; NULL */
+	const char *name;    /* token add, tenant; NULL */
+	const char *expires; /* token add; NULL */
+	/* tenant add and set: 0 is no limit, -1 what it was. */
+	long requests_per_s, runs_max, definitions_max;
 	int argc; /* the words after the command's name */
 	char **argv;
 };

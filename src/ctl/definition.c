@@ -13,7 +13,7 @@
 
 const char *definition_tenant(const struct ctl *c)
 {
-	return c->cron.tenant != NULL ? c->cron.tenant : "default";
+	return c->tenant != NULL ? c->tenant : "default";
 }
 
 int definition_now(struct db *db, int64_t *ret_us)

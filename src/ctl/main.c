@@ -30,6 +30,8 @@
 #include "ctl/status.h"
 #include "ctl/story.h"
 #include "ctl/task.h"
+#include "ctl/tenant.h"
+#include "ctl/token.h"
 #include "ctl/top.h"
 
 #define MAIN_HELP_COLUMN 24
@@ -138,6 +140,22 @@ static const struct main_command main_commands[] = {
 	{ "cron", "next", "EXPRESSION|--batch",
 		"the next times of a cron expression", cron_next_command, 0, 1,
 		OPTION_JSON | OPTION_NEXT | OPTION_LOCAL },
+	{ "token", "add", "--role ROLE [--tenant ID]",
+		"make a token of the API, and print it", token_add, 0, 0,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_TENANT |
+			OPTION_TOKEN },
+	{ "token", "list", "[--tenant ID]", "the tokens there are", token_list,
+		0, 0,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_TENANT },
+	{ "token", "revoke", "NAME|ID", "let it open nothing any more",
+		token_revoke, 1, 1,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_TENANT },
+	{ "tenant", "add", "ID", "a further tenant", tenant_add, 1, 1,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_LIMITS },
+	{ "tenant", "set", "ID", "change its limits", tenant_set, 1, 1,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_LIMITS },
+	{ "tenant", "list", "", "the tenants and their limits", tenant_list, 0,
+		0, OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
 	{ "handlers", "check", "", "test the handlers and what is stored",
 		handlers_check, 0, 0, OPTION_JSON | OPTION_LOCAL },
 	{ "config", "show", "", "the configuration that is in effect",

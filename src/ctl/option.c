@@ -15,6 +15,7 @@
 #define OPTION_COUNT_MAX 10000000
 #define OPTION_HOURS_MAX (24 * 366)
 #define OPTION_DAYS_MAX  3660
+#define OPTION_LIMIT_MAX 1000000000
 
 /* Beyond every letter: what getopt_long answers for the first row. */
 #define OPTION_FIRST 256
@@ -137,8 +138,9 @@ static const struct option_row option_rows[] = {
 	{ "description", 0, OPTION_DEFINE, OPTION_TEXT,
 		OPTION_PLACE(cron.description), .value = "TEXT",
 		.help = "cron: for people" },
-	{ "tenant", 0, OPTION_TENANT, OPTION_TEXT, OPTION_PLACE(cron.tenant),
-		.value = "NAME", .help = "cron: of this tenant (default)" },
+	{ "tenant", 0, OPTION_TENANT, OPTION_TEXT, OPTION_PLACE(tenant),
+		.value = "ID",
+		.help = "cron, token: of this tenant (default)" },
 	{ "force", 0, OPTION_FORCE, OPTION_FLAG, OPTION_PLACE(cron.force),
 		.help = "cron: also what is refused with reason" },
 	{ "hours", 0, OPTION_HOURS, OPTION_NUMBER, OPTION_PLACE(cron.hours),
@@ -147,6 +149,24 @@ static const struct option_row option_rows[] = {
 	{ "days", 0, OPTION_DAYS, OPTION_NUMBER, OPTION_PLACE(cron.days),
 		.least = 1, .most = OPTION_DAYS_MAX, .otherwise = 7,
 		.value = "N", .help = "cron stats: of so many days (7)" },
+	{ "role", 0, OPTION_TOKEN, OPTION_TEXT, OPTION_PLACE(role),
+		.value = "ROLE", .help = "token: viewer, operator or admin" },
+	{ "name", 0, OPTION_TOKEN | OPTION_LIMITS, OPTION_TEXT,
+		OPTION_PLACE(name), .value = "NAME",
+		.help = "token, tenant: how to call it" },
+	{ "expires", 0, OPTION_TOKEN, OPTION_TEXT, OPTION_PLACE(expires),
+		.value = "WHEN", .help = "token: 90d, or a time (never)" },
+	{ "requests-per-s", 0, OPTION_LIMITS, OPTION_NUMBER,
+		OPTION_PLACE(requests_per_s), .most = OPTION_LIMIT_MAX,
+		.otherwise = -1, .value = "N",
+		.help = "tenant: requests a second on a node; 0: any" },
+	{ "runs-max", 0, OPTION_LIMITS, OPTION_NUMBER, OPTION_PLACE(runs_max),
+		.most = OPTION_LIMIT_MAX, .otherwise = -1, .value = "N",
+		.help = "tenant: runs that are not over; 0: any" },
+	{ "definitions-max", 0, OPTION_LIMITS, OPTION_NUMBER,
+		OPTION_PLACE(definitions_max), .most = OPTION_LIMIT_MAX,
+		.otherwise = -1, .value = "N",
+		.help = "tenant: definitions that are stored; 0: any" },
 	{ "help", 'h', 0, OPTION_FLAG, OPTION_PLACE(help),
 		.help = "this text, or that of a command" },
 	{ "version", 'V', 0, OPTION_FLAG, OPTION_PLACE(version),

@@ -5,6 +5,8 @@ src_reevectl_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFL
 # jansson stands before base/, whose JSON writer has names in common with it.
 src_reevectl_LDADD = $(JANSSON_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(ROOMS) $(ROOM_LIBS)
 src_reevectl_SOURCES = src/kinds.c src/kinds.h
+src_reevectl_SOURCES += src/ctl/actor.c
+src_reevectl_SOURCES += src/ctl/actor.h
 src_reevectl_SOURCES += src/ctl/ask.c
 src_reevectl_SOURCES += src/ctl/ask.h
 src_reevectl_SOURCES += src/ctl/client.c
@@ -79,6 +81,10 @@ src_reevectl_SOURCES += src/ctl/tail.c
 src_reevectl_SOURCES += src/ctl/tail.h
 src_reevectl_SOURCES += src/ctl/task.c
 src_reevectl_SOURCES += src/ctl/task.h
+src_reevectl_SOURCES += src/ctl/tenant.c
+src_reevectl_SOURCES += src/ctl/tenant.h
+src_reevectl_SOURCES += src/ctl/token.c
+src_reevectl_SOURCES += src/ctl/token.h
 src_reevectl_SOURCES += src/ctl/top.c
 src_reevectl_SOURCES += src/ctl/top.h
 

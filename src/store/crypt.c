@@ -107,6 +107,27 @@ void crypt_hex(const void *bytes, size_t len, char *ret_text)
 	ret_text[2 * len] = '\0';
 }
 
+void crypt_token(char ret_text[CRYPT_TOKEN_MAX])
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789-_";
+	unsigned char bytes[33] = { 0 }; /* the last one: 0, for two bits */
+	char *to = ret_text + 6;
+	size_t i;
+
+	memcpy(ret_text, "reeve_", 6);
+	crypt_lib.randombytes(bytes, 32);
+	for (i = 0; i < 43; i++) {
+		unsigned at = bytes[i * 6 / 8] << 8;
+
+		if (i * 6 / 8 + 1 < sizeof(bytes))
+			at |= bytes[i * 6 / 8 + 1];
+		*to++ = digits[at >> (10 - i * 6 % 8) & 63];
+	}
+	*to = '\0';
+	crypt_lib.memzero(bytes, sizeof(bytes));
+}
+
 void crypt_wipe(void *bytes, size_t len)
 {
 	crypt_lib.memzero(bytes, len);

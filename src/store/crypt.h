@@ -30,6 +30,9 @@ bool crypt_is_equal(const void *a, const void *b, size_t len);
 void crypt_random(void *ret_bytes, size_t len);
 /* Lower case hex and a NUL: 2 * len + 1 bytes. */
 void crypt_hex(const void *bytes, size_t len, char *ret_text);
+/* A new token of the API: "reeve_" and 32 random bytes in base64url. */
+#define CRYPT_TOKEN_MAX 50
+void crypt_token(char ret_text[CRYPT_TOKEN_MAX]);
 /* Overwrite what was secret. */
 void crypt_wipe(void *bytes, size_t len);
 

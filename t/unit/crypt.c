@@ -73,6 +73,20 @@ static void put(const char *path, mode_t mode, const char *text)
 	close(fd);
 }
 
+static void test_token(void)
+{
+	char a[CRYPT_TOKEN_MAX], b[CRYPT_TOKEN_MAX];
+
+	crypt_token(a);
+	crypt_token(b);
+	ok(strncmp(a, "reeve_", 6) == 0 && strlen(a) == 6 + 43,
+		"a token is of 43 characters behind its mark");
+	ok(strspn(a + 6, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			 "0123456789-_") == 43,
+		"which need no quoting");
+	ok(strcmp(a, b) != 0, "and no two are alike");
+}
+
 static void test_key(void)
 {
 	char path[] = "/tmp/crypt-key.XXXXXX";
@@ -109,6 +123,7 @@ int main(void)
 		bail("%s", err.text);
 	test_hash();
 	test_seal();
+	test_token();
 	test_key();
 	return tap_done();
 }
