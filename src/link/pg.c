@@ -37,12 +37,19 @@ int pg_check_url(const char *url, struct err *err)
 	return 0;
 }
 
-/* Behind what the URL has in `options`: what our reading of values needs. */
+/*
+ * Before what the URL has in `options`: how long the server waits, also for us,
+ * as a batch that was cut off in the middle holds its locks until the server
+ * knows.  Behind it: what our reading of values needs.
+ */
 static char *pg_session(const struct pg_url *u, int64_t statement_timeout_us)
 {
 	const char *own = pg_url_value(u, "options");
 
-	return xasprintf("-c statement_timeout=%lld %s -c TimeZone=UTC "
+	return xasprintf("-c statement_timeout=%lld -c tcp_user_timeout=8000 "
+			 "-c tcp_keepalives_idle=4 "
+			 "-c tcp_keepalives_interval=2 "
+			 "-c tcp_keepalives_count=3 %s -c TimeZone=UTC "
 			 "-c DateStyle=ISO -c IntervalStyle=postgres",
 		(long long)(statement_timeout_us / US_PER_MS),
 		own != NULL ? own : "");

@@ -80,7 +80,8 @@ static void test_query(void)
 	const char *const words[] = { "héllo \"w\\orld'", NULL };
 	const char *const zone[] = { "TimeZone" },
 			  *const name[] = { "application_name" },
-			  *const span[] = { "statement_timeout" };
+			  *const span[] = { "statement_timeout" },
+			  *const cut[] = { "tcp_user_timeout" };
 	struct pg_help k;
 	struct pg_options o = { .url = server.url,
 		.name = "pg-test",
@@ -98,6 +99,8 @@ static void test_query(void)
 	is_str("UTC", pg_help_ask(&k, &show, zone), "times are in UTC");
 	is_str("pg-test", pg_help_ask(&k, &show, name), "it has a name");
 	is_str("7s", pg_help_ask(&k, &show, span), "statements have an end");
+	is_str("8000", pg_help_ask(&k, &show, cut),
+		"and the server soon knows when we are cut off");
 	is_str("42P01 relation \"nowhere\" does not exist", ask(&k, &bad),
 		"an error has its state and its message");
 	is_str("UTC", pg_help_ask(&k, &show, zone), "and harms nothing");
