@@ -14,6 +14,7 @@
 #define STEP_WINDOW_US   US_PER_S
 
 #define STEP_NOTE_MAX 128
+#define STEP_ROWS_MIN 100
 
 /* The latest times of a span: a ring. */
 struct step_times {
@@ -82,13 +83,30 @@ static bool step_missed(const struct planned *d, int64_t end_us, size_t wanted,
 	}
 }
 
+/* Missed times that are a row each. */
+static size_t step_rows(const struct planned *d)
+{
+	if (d->misfire_max > STEP_RUNS_MAX)
+		return STEP_RUNS_MAX;
+	return d->misfire_max > STEP_ROWS_MIN ? (size_t)d->misfire_max
+					      : STEP_ROWS_MIN;
+}
+
+/* How many of them, the latest, are run yet. */
+static size_t step_runs(const struct planned *d, size_t count)
+{
+	size_t most = d->misfire == MISFIRE_ALL    ? (size_t)d->misfire_max
+		      : d->misfire == MISFIRE_ONCE ? 1
+						   : 0;
+
+	return most < count ? most : count;
+}
+
 static void step_add_missed(struct fire *f, const struct planned *d,
 	const struct step_times *t, bool is_all)
 {
 	char note[STEP_NOTE_MAX], from[CLOCK_ISO_MAX];
-	size_t i, runs = d->misfire == MISFIRE_ALL    ? t->count
-			 : d->misfire == MISFIRE_ONCE ? 1
-						      : 0;
+	size_t i, runs = step_runs(d, t->count);
 
 	snprintf(note, sizeof(note),
 		"missed, and so were all times since %s, which have no row",
@@ -161,11 +179,9 @@ int64_t step_add(struct fire *f, const struct planned *d, int64_t now_us,
 	static struct step_times missed;
 	int64_t edge_us = now_us - misfire_us, at_us = d->next_us, next_us;
 	bool is_late = at_us < edge_us, is_all = true;
-	size_t wanted = d->misfire_max < STEP_RUNS_MAX ? (size_t)d->misfire_max
-						       : STEP_RUNS_MAX;
 
 	if (is_late) {
-		is_all = step_missed(d, edge_us, wanted, &missed);
+		is_all = step_missed(d, edge_us, step_rows(d), &missed);
 		at_us = step_next(d, edge_us - 1);
 	}
 	/* The step first: its runs belong to it. */

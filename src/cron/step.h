@@ -4,7 +4,7 @@
  * now, and its next time.
  *
  * A time that is past by more than `misfire` was missed; what becomes of it
- * says the definition's policy, and each is a row, the latest misfire_max at
+ * says the definition's policy, and each is a row, the latest hundred at
  * least.  What is due and not missed is a run each, which `overlap` may leave
  * out or put behind the one before.
  */

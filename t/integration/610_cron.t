@@ -1,0 +1,165 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: ISC
+#
+# Definitions fire at their times, and what was missed, overlaps or depends on
+# another is treated as they say.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use CronNode;
+use Reeve qw(slow wait_until);
+
+CronNode::is_there() or plan skip_all => 'no PostgreSQL here';
+
+my $c = CronNode->new('cron');
+# Nothing below is found by looking: what changes is told.
+my $r = $c->node('a', crontab => 'scan_interval: 1m, preload: 2m',
+	pools => "  queue: { kind: queue, topics: [high], concurrency: 16 }\n");
+$r->start or BAIL_OUT('no daemon');
+
+# [state, text] of a definition's runs by their times.
+sub runs_of
+{
+	my ($name) = @_;
+	return $c->rows("SELECT i.status, coalesce(i.error_message, '')"
+		. ' FROM reeve.task_instances i JOIN reeve.task_definitions d'
+		. " ON d.id = i.task_definition_id WHERE d.task_name = '$name'"
+		. ' ORDER BY i.fire_time');
+}
+sub states { return join ' ', map { $_->[0] } runs_of(@_) }
+
+# States until they are these.
+sub becomes
+{
+	my ($name, $wanted, $title, $seconds) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $re = ref $wanted ? $wanted : qr/^\Q$wanted\E$/;
+	wait_until { states($name) =~ $re } $seconds // 8;
+	like(states($name), $re, $title);
+}
+
+my $soon = "date_trunc('second', clock_timestamp()) + interval '1 s'";
+my $stop = "clock_timestamp() + interval '2.2 s'";
+
+subtest 'each kind of schedule fires at its times' => sub {
+	$c->define(name => 'rate', rule => '{"every_ms":500}', overlap => 'allow',
+		next => $soon);
+	$c->define(name => 'cron', type => 'CRON', next => $soon, overlap => 'allow',
+		rule => '{"cron":["* * * * * *"],"dialect":"seconds"}');
+	$c->define(name => 'once', type => 'ONCE', rule => '{"at":"2026-01-01T00:00:00Z"}',
+		next => $soon);
+	$c->define(name => 'delay', type => 'FIXED_DELAY', rule => '{"delay_ms":300}',
+		next => $soon);
+	becomes('rate', qr/^(SUCCESS ){4}/, 'a rate');
+	becomes('cron', qr/^(SUCCESS ){2}/, 'an expression');
+	becomes('delay', qr/^(SUCCESS ){2}/, 'a pause, again after each end');
+	becomes('once', 'SUCCESS', 'once');
+	is($c->sql("SELECT status FROM reeve.task_definitions WHERE task_name = 'once'"),
+		'DISABLED', 'and then no more');
+	is($c->sql('SELECT count(*) FROM reeve.task_instances i JOIN reeve.task_definitions d'
+		. ' ON d.id = task_definition_id WHERE fire_time <>'
+		. " date_trunc('milliseconds', fire_time) AND task_name <> 'delay'"), 0,
+		'at the times planned');
+	my $late = $c->sql('SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract('
+		. 'epoch FROM created_at - fire_time) * 1000) FROM reeve.task_instances');
+	cmp_ok($late, '<', slow(40), "the median is $late ms late");
+	my $early = $c->sql('SELECT min(extract(epoch FROM created_at - fire_time) * 1000)'
+		. ' FROM reeve.task_instances');
+	cmp_ok($early, '>', -20, "none is early ($early ms)");
+};
+
+subtest 'a change is heard at once' => sub {
+	$c->sql("UPDATE reeve.task_definitions SET status = 'DISABLED' WHERE task_name = 'rate'");
+	$c->sql("DELETE FROM reeve.task_definitions WHERE task_name = 'delay'");
+	$c->sql("UPDATE reeve.task_definitions SET rule = '{\"cron\":[\"0 0 0 1 1 *\"],"
+		. "\"dialect\":\"seconds\"}', next_fire = now() + interval '1 hour'"
+		. " WHERE task_name = 'cron'");
+	my $count = sub { $c->sql("SELECT count(*) FROM reeve.task_instances WHERE"
+		. " fire_time > clock_timestamp() - interval '1 s'") };
+	wait_until { $count->() == 0 } 5, 'nothing fires any more';
+	$c->define(name => 'new', overlap => 'allow', in => 0.1,
+		rule => '{"every_ms":3600000}');
+	becomes('new', qr/^(PENDING|RUNNING|SUCCESS)$/, 'a new one does', 3);
+};
+
+subtest 'a stopped scheduler fires nothing, until it is started' => sub {
+	$c->sql('UPDATE reeve.scheduler SET is_running = false');
+	wait_until { $r->log =~ /is stopped: nothing/ } 5, 'it hears of it';
+	$c->define(name => 'stopped', overlap => 'allow', in => 0.1,
+		rule => '{"every_ms":3600000}');
+	$c->define(name => 'witness', in => 0.1);
+	is(states('stopped'), '', 'nothing fires');
+	$c->sql('UPDATE reeve.scheduler SET is_running = true');
+	becomes('stopped', qr/^\w+$/, 'then it does');
+	$c->sql("UPDATE reeve.task_definitions SET status = 'DISABLED' WHERE task_name = 'witness'");
+};
+
+subtest 'what was missed is treated as the definition says' => sub {
+	my %row = (rule => '{"every_ms":60000}',
+		next => "date_trunc('minute', clock_timestamp()) - interval '10 min'");
+	$c->define(%row, name => 'skip', misfire => 'skip');
+	$c->define(%row, name => 'run-one', misfire => 'once');
+	$c->define(%row, name => 'all', misfire => 'all', misfire_max => 3, overlap => 'allow');
+	$c->define(%row, name => 'in-order', misfire => 'all', misfire_max => 3);
+	$c->define(name => 'long-ago', rule => '{"every_ms":1000}', misfire => 'skip',
+		next => "date_trunc('second', clock_timestamp()) - interval '40 days'",
+		end_at => '2027-01-01', overlap => 'forbid');
+	# A time of less than a minute ago may be there too, and is no misfire.
+	my $rest = qr/( SUCCESS| SKIPPED)?/;
+	becomes('skip', qr/^(MISFIRED ?){9,10}$rest$/, 'skip');
+	becomes('run-one', qr/^(MISFIRED ){8,9}SUCCESS$rest$/, 'once: the last is run');
+	becomes('all', qr/^(MISFIRED ){6,7}(SUCCESS ?){3}$rest$/, 'all: the last three are');
+	becomes('in-order', qr/^(MISFIRED ){6,7}(SUCCESS ?){3}$rest$/,
+		'one after the other, when they may not overlap');
+	wait_until { (runs_of('long-ago'))[0] } 5, 'a long time is looked at';
+	my @long = grep { $_->[0] eq 'MISFIRED' } runs_of('long-ago');
+	is(scalar @long, 100, 'of many times the last hundred have a row');
+	like($long[0][1], qr/all times since 20\d\d-/, 'and the first says of the others');
+	$c->sql("DELETE FROM reeve.task_definitions WHERE task_name = 'long-ago'");
+};
+
+subtest 'runs overlap as the definition says' => sub {
+	my %row = (rule => '{"every_ms":200}', handler => 'nap', next => $soon);
+	my @names = map { { name => "o-$_", overlap => $_ } } qw(forbid queue replace allow);
+	$c->define(%row, %$_) for @names;
+	# Five times each.
+	$c->sql("UPDATE reeve.task_definitions SET end_at = date_trunc('second', next_fire)"
+		. " + interval '900 ms' WHERE task_name LIKE 'o-%'");
+	becomes('o-forbid', qr/^(SUCCESS|SKIPPED)( SUCCESS| SKIPPED){4}$/, 'forbid: left out');
+	like(states('o-forbid'), qr/SKIPPED/, 'some are');
+	is((grep { $_->[0] eq 'SKIPPED' } runs_of('o-forbid'))[0][1],
+		'the run before it was not over', 'and say why');
+	becomes('o-allow', join(' ', ('SUCCESS') x 5), 'allow: all at once');
+	becomes('o-replace', qr/^((SUCCESS|CANCELLED) ){4}SUCCESS$/, 'replace: the last is left');
+	like(states('o-replace'), qr/CANCELLED/, 'the others are cancelled');
+	becomes('o-queue', join(' ', ('SUCCESS') x 5), 'queue: one after the other', 15);
+	is($c->sql('SELECT count(*) FROM reeve.task_instances a JOIN reeve.task_instances b'
+		. ' ON a.task_definition_id = b.task_definition_id AND a.id < b.id'
+		. ' JOIN reeve.task_definitions d ON d.id = a.task_definition_id'
+		. " WHERE d.task_name = 'o-queue' AND b.start_time < a.end_time"), 0,
+		'none began before the one before it had ended');
+	is($c->sql("SELECT count(*) FROM reeve.task_definitions"
+		. " WHERE task_name LIKE 'o-%' AND next_fire IS NOT NULL"), 0,
+		'nothing comes after the end of the window');
+};
+
+subtest 'a run waits for the run it depends on' => sub {
+	my %row = (rule => '{"every_ms":3600000}', next => $soon);
+	my $first = $c->define(%row, name => 'first', handler => 'nap');
+	my $second = $c->define(%row, name => 'second', depends_on => $first);
+	$c->define(%row, name => 'third', depends_on => $second);
+	my $bad = $c->define(%row, name => 'bad', handler => 'fail');
+	$c->define(%row, name => 'after-bad', depends_on => $bad);
+	becomes('third', 'SUCCESS', 'a chain runs to its end', 12);
+	is($c->sql('SELECT count(*) FROM reeve.task_instances a JOIN reeve.task_definitions d'
+		. ' ON d.id = a.task_definition_id JOIN reeve.task_instances b'
+		. ' ON b.task_definition_id = d.depends_on WHERE a.start_time < b.end_time'), 0,
+		'in its order');
+	becomes('after-bad', 'SKIPPED', 'what depends on a failure does not run');
+};
+
+$r->finish;
+done_testing();
