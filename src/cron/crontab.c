@@ -9,7 +9,9 @@
 #include "base/mem.h"
 #include "cron/crontab.h"
 #include "cron/due.h"
+#include "cron/leader.h"
 #include "cron/load.h"
+#include "cron/registry.h"
 #include "store/outbox.h"
 #include "worker/worker.h"
 
@@ -29,7 +31,8 @@ static void crontab_on_drained(void *arg)
 /* What was fired last is taken to the queue yet. */
 void crontab_settle(struct crontab *c)
 {
-	if (c->drain != CRONTAB_DRAINING || !due_is_idle(c->due))
+	if (c->drain != CRONTAB_DRAINING || !due_is_idle(c->due) ||
+		!leader_is_idle(c->leader))
 		return;
 	c->drain = CRONTAB_EMPTYING;
 	outbox_drain(c->outbox, crontab_on_drained, c);
@@ -46,10 +49,13 @@ static void crontab_on_pg(enum pg_state state, const char *why, void *arg)
 {
 	struct crontab *c = arg;
 
-	if (state == PG_DOWN)
+	if (state == PG_DOWN) {
 		log_warn("%s", why);
-	else
-		load_on_up(c->load);
+		return;
+	}
+	load_on_up(c->load);
+	leader_try(c->leader);
+	registry_say(c->registry);
 }
 
 static void crontab_on_trouble(const char *text, void *arg)
@@ -92,10 +98,13 @@ static void crontab_stop(void *self)
 {
 	struct crontab *c = self;
 
+	c->drain = CRONTAB_DRAINED;
 	/* First those who may still answer: the others hear of it. */
 	outbox_close(c->outbox);
 	redis_close(c->redis);
 	pg_close(c->pg);
+	registry_stop(c->registry);
+	leader_stop(c->leader);
 	due_stop(c->due);
 	load_stop(c->load);
 	plan_done(&c->plan);
@@ -122,6 +131,8 @@ static void *crontab_start(struct worker *w, struct err *err)
 	}
 	c->due = due_start(c);
 	c->load = load_start(c);
+	c->leader = leader_start(c);
+	c->registry = registry_start(c);
 	return c;
 }
 
@@ -131,6 +142,7 @@ static void crontab_drain(void *self)
 
 	c->drain = CRONTAB_DRAINING;
 	due_schedule(c->due);
+	leader_resign(c->leader);
 	crontab_settle(c);
 }
 

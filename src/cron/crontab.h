@@ -28,8 +28,10 @@
 #define CRONTAB_NAME_MAX 160
 
 struct due;
+struct leader;
 struct load;
 struct outbox;
+struct registry;
 
 enum crontab_drain {
 	CRONTAB_SERVING = 0,
@@ -52,6 +54,8 @@ struct crontab {
 	struct plan plan;
 	struct load *load;
 	struct due *due;
+	struct leader *leader;
+	struct registry *registry;
 	enum crontab_drain drain;
 	/* PostgreSQL's clock less clock_now; valid once has_clock. */
 	int64_t clock_ahead_us;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cron/crontab.h"
 #include "cron/due.h"
+#include "cron/leader.h"
 #include "cron/load.h"
 #include "when/rule.h"
 
@@ -441,7 +442,9 @@ static void load_on_scheduler(const char *payload, void *arg)
 {
 	struct load *l = arg;
 
-	if (payload != NULL && load_is(payload, "false"))
+	if (load_is(payload, "leader"))
+		leader_try(l->crontab->leader);
+	else if (load_is(payload, "false"))
 		due_set_running(l->crontab->due, false);
 	else
 		load_look_at_clock(l);
