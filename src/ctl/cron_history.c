@@ -137,7 +137,6 @@ static const struct table_column cron_history_columns[] = {
 	{ "BY", TABLE_LEFT, TABLE_FIXED },
 	{ "PLANNED", TABLE_LEFT, TABLE_FIXED },
 	{ "START", TABLE_LEFT, TABLE_FIXED },
-	{ "END", TABLE_LEFT, TABLE_FIXED },
 	{ "LATE", TABLE_RIGHT, TABLE_FIXED },
 	{ "TOOK", TABLE_RIGHT, TABLE_FIXED },
 	{ "RETRIES", TABLE_RIGHT, TABLE_FIXED },
@@ -157,7 +156,6 @@ static void cron_history_row(struct table *t, const json_t *run)
 	cron_history_text(t, run, "trigger");
 	table_cell(t, SCREEN_PLAIN, "%s", definition_time(run, "fire_time"));
 	table_cell(t, SCREEN_PLAIN, "%s", definition_time(run, "start"));
-	table_cell(t, SCREEN_PLAIN, "%s", definition_time(run, "end"));
 	cron_history_span(t, run, "lateness_ms");
 	cron_history_span(t, run, "duration_ms");
 	table_cell(t, SCREEN_PLAIN, "%.0f", status_number(run, "retries"));
