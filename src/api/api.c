@@ -41,7 +41,7 @@ static void api_on_done(const struct http_done *d, void *arg)
 	struct api *self = arg;
 
 	if (!d->is_refused)
-		worker_task_end(self->worker, d->status == 500, d->duration_us);
+		worker_task_end(self->worker, d->status == 500, d->wait_us);
 	if (self->access != NULL)
 		access_log_add(self->access, d);
 }

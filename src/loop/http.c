@@ -114,7 +114,9 @@ void http_server_answered(struct http_server *s, struct http_done *d)
 	s->counts.by_class[d->status / 100]++;
 	if (s->on_done == NULL)
 		return;
-	d->duration_us = clock_now() - d->req->began_us;
+	d->duration_us = d->wait_us = clock_now() - d->req->began_us;
+	if (d->req->is_stream)
+		d->wait_us = d->req->begun_us - d->req->began_us;
 	s->on_done(d, s->on_done_arg);
 }
 

@@ -84,6 +84,7 @@ struct http_done {
 	int status;
 	uint64_t body_bytes; /* that were sent, or are waiting to be */
 	int64_t duration_us; /* since the request's first byte */
+	int64_t wait_us;     /* until its answer began: less for a stream */
 };
 /* Called after each answer, whoever gave it. */
 typedef void (*http_done_fn)(const struct http_done *d, void *arg);

@@ -73,6 +73,7 @@ struct http_request {
 	bool was_full;    /* stream: a chunk was not taken */
 	uint8_t news;     /* stream: enum http_stream_event, to be told */
 	int status;       /* stream: of the answer */
+	int64_t begun_us; /* stream: when the answer began */
 	uint64_t sent;    /* stream: bytes of its pieces */
 	http_stream_fn on_event; /* stream; NULL */
 	void *on_event_arg;

@@ -66,6 +66,7 @@ void http_reply_begin(
 		status != 304 && !req->is_stream);
 	req->is_stream = true;
 	req->status = status;
+	req->begun_us = clock_now();
 	http_stream_shrink(req);
 	if (req->server == NULL)
 		return;

@@ -21,7 +21,9 @@ static struct {
 	int gone, drains, rooms, done;
 	int left; /* pieces that a flood has still to send */
 	int drained;
-	uint64_t body_bytes; /* of the last answer */
+	/* Of the last answer. */
+	uint64_t body_bytes;
+	int64_t duration_us, wait_us;
 	char client[64];
 	bool finishes_when_told;
 } t;
@@ -126,6 +128,8 @@ static void on_done(const struct http_done *d, void *arg)
 	(void)arg;
 	t.done += d->status == 200 && d->duration_us >= 0 && !d->is_refused;
 	t.body_bytes = d->body_bytes;
+	t.duration_us = d->duration_us;
+	t.wait_us = d->wait_us;
 	snprintf(t.client, sizeof(t.client), "%s", http_request_client(d->req));
 }
 
@@ -358,6 +362,8 @@ static void test_slow(void)
 	client_close(&c);
 	ok(wait_number(&t.gone, 1), "until its client leaves");
 	http_reply_finish(t.streams[0]);
+	ok(t.duration_us >= 300 * MS, "all of that is its duration");
+	ok(t.wait_us < 150 * MS, "but the answer began before it");
 
 	client_open(&c);
 	t.left = 1000000;
