@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "loop/http.h"
 #include "store/crypt.h"
 
 #define ACCESS_BUCKETS 256
@@ -174,6 +175,17 @@ static void access_refuse(struct call *call, const char *challenge)
 		"token add`");
 }
 
+/* For the access log: "acme/ops". */
+static void access_name(struct call *call, const struct access_token *t)
+{
+	const char *name = strchr(t->who, ' ');
+	char *user = xasprintf(
+		"%s/%s", t->tenant->name, name == NULL ? t->who : name + 1);
+
+	http_request_set_user(call->req, user);
+	free(user);
+}
+
 static void access_grant(struct call *call, const struct access_token *t,
 	void (*admit)(struct call *call))
 {
@@ -183,6 +195,7 @@ static void access_grant(struct call *call, const struct access_token *t,
 		access_refuse(call, "Bearer error=\"invalid_token\"");
 		return;
 	}
+	access_name(call, t);
 	wait_us = access_take(call->service, t->tenant);
 	if (wait_us > 0) {
 		call_reply_later(call, 429,

@@ -166,6 +166,17 @@ static void access_log_escape(struct buf *b, const char *text, size_t max)
 		buf_puts(b, "...");
 }
 
+/* The same outside of quotes, where a space would be one too many. */
+static void access_log_word(struct buf *b, const char *text)
+{
+	size_t start = b->len, i;
+
+	access_log_escape(b, text, ACCESS_USER_MAX);
+	for (i = start; i < b->len; i++)
+		if (b->data[i] == ' ')
+			b->data[i] = '_';
+}
+
 static void access_log_field(struct buf *b, const char *text)
 {
 	buf_puts(b, " \"");
@@ -215,7 +226,7 @@ static void access_log_line(struct access_log *a, const struct http_done *d)
 	struct buf *b = &a->lines;
 
 	buf_printf(b, "%s - ", *client != '\0' ? client : "-");
-	access_log_escape(b, *user != '\0' ? user : "-", ACCESS_USER_MAX);
+	access_log_word(b, *user != '\0' ? user : "-");
 	buf_printf(b, " [%s] \"", access_log_date(a));
 	access_log_request(b, d);
 	buf_printf(

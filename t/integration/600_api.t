@@ -14,7 +14,7 @@ use PgServer;
 
 PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
 
-my $api = ApiNode->new(name => 'api');
+my $api = ApiNode->new(name => 'api', http => ', access_log: "@DIR@/access"');
 my $path = '/api/v1/tasks/definitions';
 my %token = map { $_ => $api->token('acme', $_) } qw(viewer operator admin);
 my %daily = (taskName => 'daily', taskHandler => 'noop', scheduleType => 'CRON',
@@ -46,6 +46,12 @@ subtest 'who may' => sub {
 		select undef, undef, undef, 0.01;
 	}
 	is($left, 401, 'one that is revoked is good no more');
+	my $lines;
+	Reeve::wait_until(sub {
+		$lines = Reeve::slurp($api->node->dir . '/access') // '';
+		$lines =~ m{^127\.0\.0\.1 - acme/viewer_1 \[.*"GET $path HTTP/1\.1" 200 }m;
+	}, 10, 'the access log knows who') or diag($lines);
+	like($lines, qr{^127\.0\.0\.1 - - \[.*"GET $path HTTP/1\.1" 401 }m, 'or that nobody does');
 };
 
 subtest 'a definition' => sub {
