@@ -23,9 +23,10 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "board/quota.h"
 #include "board/series.h"
 
-#define BOARD_VERSION   6
+#define BOARD_VERSION   7
 #define BOARD_POOLS_MAX 256
 #define BOARD_SLOTS_MAX 4096 /* processes, both generations together */
 #define BOARD_CPU_WORDS 16   /* 1024 CPUs */
@@ -180,6 +181,8 @@ struct board_map {
 	struct board_live live[BOARD_SLOTS_MAX];
 	struct series_table series; /* see board/series.h */
 	struct series_held held[BOARD_SLOTS_MAX];
+	struct quota quotas[QUOTA_MAX]; /* see board/quota.h */
+	struct quota_held places[BOARD_SLOTS_MAX];
 };
 
 struct board {

@@ -5,6 +5,8 @@ src_board_libboard_a_SOURCES += src/board/board.c
 src_board_libboard_a_SOURCES += src/board/board.h
 src_board_libboard_a_SOURCES += src/board/msg.c
 src_board_libboard_a_SOURCES += src/board/msg.h
+src_board_libboard_a_SOURCES += src/board/quota.c
+src_board_libboard_a_SOURCES += src/board/quota.h
 src_board_libboard_a_SOURCES += src/board/report.h
 src_board_libboard_a_SOURCES += src/board/role.h
 src_board_libboard_a_SOURCES += src/board/series.c
@@ -27,3 +29,7 @@ t_unit_msg_t_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/board.t
 t_unit_board_t_SOURCES = t/unit/board.c t/tap.c t/tap.h
 t_unit_board_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/quota.t
+t_unit_quota_t_SOURCES = t/unit/quota.c t/tap.c t/tap.h
+t_unit_quota_t_LDADD = $(UNIT_LDADD)

@@ -198,7 +198,9 @@ static void *queue_start(struct worker *w, struct err *err)
 	struct handler_context ctx = { .node = child->conf->node,
 		.pool = child->pool->name,
 		.topic = child->pool->topic,
-		.index = child->index };
+		.index = child->index,
+		.board = child->board,
+		.slot = child->slot };
 
 	c->worker = w;
 	c->loop = worker_loop(w);

@@ -8,13 +8,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "board/board.h"
 #include "conf/conf.h"
 #include "link/http.h"
 #include "task/handler_child.h"
 #include "task/handler_kind.h"
 
 #define HANDLER_SPARE_MAX 64 /* ended runs kept for the next ones */
-#define NS_PER_US         1000
 
 const char *const handler_outcome_names[HANDLER_OUTCOME_COUNT] = {
 	[HANDLER_SUCCESS] = "success",
@@ -68,6 +68,8 @@ struct handlers *handlers_new(struct loop *l, const struct conf *conf,
 	h->loop = l;
 	h->conf = conf;
 	h->context = *ctx;
+	if (ctx->board != NULL)
+		quota_clear(ctx->board, ctx->slot);
 	LIST_INIT(&h->runs);
 	LIST_INIT(&h->spare);
 	h->children = handler_children_new(l);
@@ -78,6 +80,7 @@ struct handlers *handlers_new(struct loop *l, const struct conf *conf,
 		h->items[i].conf = &conf->handlers[i];
 		h->by_name[i] = &h->items[i];
 		h->count++;
+		handler_limit_open(&h->items[i]);
 		if (handler_open(&h->items[i], err) != 0) {
 			handlers_free(h);
 			return NULL;
@@ -116,6 +119,7 @@ void handlers_free(struct handlers *h)
 	for (i = 0; i < h->count; i++)
 		if (h->items[i].kind != NULL && h->items[i].kind->close != NULL)
 			h->items[i].kind->close(&h->items[i]);
+	handler_limit_close(h);
 	http_client_free(h->http);
 	handler_children_free(h->children);
 	handlers_drop_spare(h);
@@ -159,57 +163,19 @@ static struct handler *handler_of(
 	return &h->items[c - h->conf->handlers];
 }
 
-/* Nanoseconds between two runs at the full rate. */
-static int64_t handler_rate_step(const struct conf_handler *c)
-{
-	return c->rate_per_us * NS_PER_US / c->rate_count;
-}
-
-/* The token bucket as one time: each run moves the moment at which the
- * bucket would be full again by a step, and it is empty when that moment is
- * more than the whole period less a step away. */
-static int64_t handler_rate_wait(const struct handler *h)
-{
-	const struct conf_handler *c = h->conf;
-	int64_t ahead;
-
-	if (c->rate_count == 0)
-		return 0;
-	ahead = h->full_at_ns - clock_now() * NS_PER_US;
-	ahead -= c->rate_per_us * NS_PER_US - handler_rate_step(c);
-	return ahead > 0 ? (ahead + NS_PER_US - 1) / NS_PER_US : 0;
-}
-
-static void handler_rate_take(struct handler *h)
-{
-	int64_t now_ns;
-
-	if (h->conf->rate_count == 0)
-		return;
-	now_ns = clock_now() * NS_PER_US;
-	if (h->full_at_ns < now_ns)
-		h->full_at_ns = now_ns;
-	h->full_at_ns += handler_rate_step(h->conf);
-}
-
 bool handlers_has_room(struct handlers *all, const struct conf_handler *c,
 	int64_t *ret_wait_us)
 {
 	struct handler *h = handler_of(all, c);
 	int64_t wait_us = -1;
 
-	if (c->concurrency > 0 && h->running + h->reserved >= c->concurrency) {
-		*ret_wait_us = -1;
+	if (!handler_limit_place(h, ret_wait_us))
 		return false;
-	}
 	if (h->kind->has_room != NULL && !h->kind->has_room(h, &wait_us)) {
 		*ret_wait_us = wait_us;
 		return false;
 	}
-	wait_us = handler_rate_wait(h);
-	if (wait_us > 0)
-		*ret_wait_us = wait_us;
-	return wait_us == 0;
+	return handler_limit_token(h, ret_wait_us);
 }
 
 void handlers_reserve(struct handlers *all, const struct conf_handler *c)
@@ -217,7 +183,7 @@ void handlers_reserve(struct handlers *all, const struct conf_handler *c)
 	struct handler *h = handler_of(all, c);
 
 	h->reserved++;
-	handler_rate_take(h);
+	handler_limit_begin(h);
 }
 
 void handlers_release(struct handlers *all, const struct conf_handler *c)
@@ -225,8 +191,7 @@ void handlers_release(struct handlers *all, const struct conf_handler *c)
 	struct handler *h = handler_of(all, c);
 
 	h->reserved--;
-	if (c->rate_count > 0)
-		h->full_at_ns -= handler_rate_step(c);
+	handler_limit_release(h);
 }
 
 static void handler_stop(struct handler_run *run, enum handler_stop why)
@@ -282,6 +247,7 @@ static void handler_run_drop(struct handler_run *run)
 	if (run->is_over != NULL)
 		*run->is_over = true;
 	run->handler->running--;
+	handler_limit_end(run->handler);
 	LIST_REMOVE(run, entry);
 	if (loop_timer_is_set(run->timer))
 		loop_timer_stop(run->timer);
@@ -311,7 +277,7 @@ struct handler_run *handler_run(struct handlers *all,
 	run->is_over = &is_over;
 	LIST_INSERT_HEAD(&all->runs, run, entry);
 	h->running++;
-	handler_rate_take(h);
+	handler_limit_begin(h);
 	h->kind->start(run);
 	if (is_over)
 		return NULL;

@@ -52,6 +52,8 @@ typedef void (*handler_log_fn)(const char *line, void *arg);
 struct handler_context {
 	const char *node, *pool, *topic;
 	int index;
+	struct board *board; /* for the limits of all workers; NULL: of each */
+	int slot;            /* our record there */
 };
 
 /*
@@ -71,8 +73,9 @@ void handlers_trim(struct handlers *h);
 /* The settings of a handler, or NULL: unknown. */
 const struct conf_handler *handlers_find(
 	const struct handlers *h, const char *name);
-/* Is there room by the handler's own `concurrency` and rate limit?  When not,
- * ret_wait_us says when to ask again (-1: when a run ends). */
+/* Is there room by the handler's own `concurrency` and rate limit?  Then it is
+ * kept until the next turn.  When not, ret_wait_us says when to ask again (-1:
+ * when a run ends). */
 bool handlers_has_room(
 	struct handlers *h, const struct conf_handler *c, int64_t *ret_wait_us);
 /* Keep the room for one run, to be begun later: release it just before. */

@@ -16,6 +16,7 @@
 #include "conf/handler.h"
 #include "loop/loop.h"
 #include "task/handler.h"
+#include "task/handler_limit.h"
 
 struct handler;
 struct handler_children;
@@ -64,9 +65,7 @@ struct handler {
 	void *own; /* the kind's */
 	int64_t running;
 	int64_t reserved; /* runs that room is kept for */
-	/* Rate limit: when the bucket would be full again (base/clock, in
-	 * nanoseconds). */
-	int64_t full_at_ns;
+	struct handler_limit limit;
 };
 
 struct handlers {
@@ -82,6 +81,7 @@ struct handlers {
 	struct handler_children *children;
 	struct http_client *http; /* NULL: no request yet */
 	handler_log_fn on_log;    /* NULL: nobody asks */
+	bool is_settling;         /* see handler_limit.h */
 };
 
 struct handler_run {

@@ -7,7 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use QueueNode;
-use Reeve qw(slurp spew wait_until);
+use Reeve qw(send_signal slurp spew wait_until);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -75,6 +75,48 @@ ok(wait_until(sub { is_idle($redis) && -e "$r->{dir}/snoozed"
 	'a task that snoozes comes again');
 unlike(slurp("$r->{dir}/snoozed"), qr/"attempt":[1-9]/, 'and no attempt is counted');
 is(scalar(dead_letters($redis)), 3, 'it is no failure');
+$r->finish;
+
+# The same for all workers of the node together.
+my $shared = <<'YAML';
+  few: { kind: exec, command: [sh, -c, 'echo + $PPID >> @DIR@/few; sleep 0.05; echo - >> @DIR@/few'], concurrency: 2 }
+  rate: { kind: exec, command: [sh, -c, 'date +%s.%N >> @DIR@/rate'], rate: { count: 5, per: 1s } }
+  alone: { kind: exec, command: [sh, -c, 'echo $PPID >> @DIR@/alone; exec sleep 60'], concurrency: 1, kill_after: 1s }
+YAML
+($r, $redis) = node('shared', 'topics: { high: 4 }, concurrency: 4, healthy_after: 0s',
+	handlers => $shared);
+$r->start or BAIL_OUT('no daemon');
+push_task($redis, '{"handler":"few"}', 40);
+ok(wait_until(sub { is_idle($redis) }, 20), 'four workers have a handler of two');
+($now, $most) = (0, 0);
+my %workers;
+for (split /\n/, slurp("$r->{dir}/few")) {
+	$now += /^\+/ ? 1 : -1;
+	$most = $now if $now > $most;
+	$workers{$1} = 1 if /^\+ (\d+)/;
+}
+is($most, 2, 'it never runs more than two');
+is(scalar(keys %workers), 4, 'and each worker has its turn');
+
+$begun = time;
+push_task($redis, '{"handler":"rate"}', 12);
+ok(wait_until(sub { is_idle($redis) }, 10), 'and one of five a second');
+cmp_ok(time - $begun, '>=', 1.2, 'which takes its time');
+
+sub alone { return split /\n/, slurp("$r->{dir}/alone") // '' }
+
+push_task($redis, "{\"handler\":\"alone\",\"id\":\"a$_\"}") for 1, 2;
+ok(wait_until(sub { alone() == 1 }, 10), 'of one that runs alone one begins');
+send_signal('KILL', (alone())[0]);
+ok(wait_until(sub { alone() == 2 }, 10), 'the next when its worker is dead');
+isnt((alone())[1], (alone())[0], 'in another');
+sleep 0.5;
+is(scalar(alone()), 2, 'and no third');
+for (1, 2) {
+	$redis->cmd('PUBLISH', 't:control', "cancel a$_");
+	$redis->cmd('ZADD', 't:cancels', (time + 60) * 1000, "a$_");
+}
+ok(wait_until(sub { is_idle($redis) }, 10), 'all can be cancelled');
 $r->finish;
 
 done_testing();
