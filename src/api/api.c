@@ -9,8 +9,10 @@
 #include "api/api.h"
 #include "api/call.h"
 #include "api/db.h"
+#include "api/follow.h"
 #include "api/options.h"
 #include "api/service.h"
+#include "api/wire.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "loop/http.h"
@@ -96,6 +98,7 @@ static int api_open(struct api *self, struct err *err)
 {
 	struct service *s = &self->service;
 
+	s->wire = wire_new(worker_loop(self->worker), s->conf);
 	if (s->conf->database_url != NULL) {
 		s->db = db_open(worker_loop(self->worker), s->conf, err);
 		if (s->db == NULL)
@@ -108,6 +111,7 @@ static int api_open(struct api *self, struct err *err)
 
 static void api_close(struct api *self)
 {
+	wire_free(self->service.wire);
 	db_close(self->service.db);
 	access_close(self->service.access);
 	http_origin_free(self->origin);
@@ -196,6 +200,7 @@ static void api_stop(void *arg)
 {
 	struct api *self = arg;
 
+	follow_stop(&self->service);
 	http_server_free(self->server);
 	access_log_free(self->access);
 	api_close(self);

@@ -48,6 +48,17 @@ void call_reply_nothing(struct call *call, int status)
 	call_free(call);
 }
 
+void call_begin_stream(struct call *call, const char *content_type)
+{
+	http_reply_begin(call->req, 200, content_type);
+}
+
+void call_finish(struct call *call)
+{
+	http_reply_finish(call->req);
+	call_free(call);
+}
+
 void call_reply_problem(struct call *call, int status, const char *detail)
 {
 	problem_reply(call->req, status, detail, NULL);

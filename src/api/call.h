@@ -16,6 +16,7 @@
 
 struct pg_batch;
 struct service;
+struct wire_marks;
 
 /* On whose behalf. */
 struct access {
@@ -39,7 +40,9 @@ struct call {
 	const char *failure;
 	struct pg_batch *batch;
 	void (*next)(struct call *call);
-	void *own; /* the route's, on the arena */
+	void (*ended)(struct call *call, bool is_done);
+	struct wire_marks *marks; /* see wire.h */
+	void *own;                /* the route's, on the arena */
 };
 
 /* Find the route of a request and see it through: answers 404, 405, 413, 415,
@@ -55,6 +58,13 @@ void call_reply_problem(struct call *call, int status, const char *detail);
 /* 422 (400 for a parameter of the query) that names one field. */
 void call_reply_wrong(struct call *call, const char *field, const char *detail);
 void call_reply_faults(struct call *call, const struct field_faults *faults);
+/*
+ * Instead of a reply: an answer in pieces, by http_reply_chunk and so on of
+ * loop/http.h, which call_finish ends together with the call.  What serve has
+ * read of the request stays.
+ */
+void call_begin_stream(struct call *call, const char *content_type);
+void call_finish(struct call *call);
 /* From a db_rows_fn: this is the answer.  The first one counts. */
 void call_fail(struct call *call, int status, const char *detail);
 void call_reply_later(

@@ -192,7 +192,10 @@ static void db_on_end(
 {
 	struct call *call = arg;
 
-	call->batch = NULL;
+	if (call->ended != NULL) {
+		call->ended(call, verdict == PG_COMMITTED && call->failed == 0);
+		return;
+	}
 	switch (verdict) {
 	case PG_COMMITTED: db_answer(call); break;
 	case PG_REFUSED: db_refuse(call, error); break;
@@ -208,6 +211,17 @@ void db_send_then(struct call *call, db_next_fn next)
 	call->batch = NULL;
 	if (batch == NULL || pg_batch_send(batch, db_on_end, call) != 0)
 		call_reply_away(call, "the database");
+}
+
+int db_send_quietly(struct call *call, db_ended_fn fn)
+{
+	struct pg_batch *batch = call->batch;
+
+	call->ended = fn;
+	call->batch = NULL;
+	if (batch == NULL)
+		return -1;
+	return pg_batch_send(batch, db_on_end, call);
 }
 
 void db_send(struct call *call)

@@ -51,6 +51,15 @@ void db_send(struct call *call);
 typedef void (*db_next_fn)(struct call *call);
 void db_send_then(struct call *call, db_next_fn next);
 
+/*
+ * For who answers by himself: fn(call, is_done) when it is over, and nothing
+ * is replied; is_done: it was committed, and call_fail was not called.
+ * -1: the database is away, and fn will not be called.
+ */
+typedef void (*db_ended_fn)(struct call *call, bool is_done);
+int db_send_quietly(struct call *call, db_ended_fn fn)
+	__attribute__((warn_unused_result));
+
 /* db_begin, one db_add, db_send. */
 void db_query(struct call *call, const struct pg_statement *s,
 	const char *const *values, db_rows_fn rows);

@@ -475,8 +475,9 @@ static void read_parameter(const struct field_reader *r, const struct field *f,
 		else
 			check_range(r, f, v->number, "");
 	} else if (f->type == FIELD_BOOL) {
-		v->number = strcmp(text, "true") == 0;
-		if (v->number == 0 && strcmp(text, "false") != 0)
+		v->number = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+		if (v->number == 0 && strcmp(text, "false") != 0 &&
+			strcmp(text, "0") != 0)
 			fault(r, f, "must be true or false");
 	} else {
 		field_take_text(r, f, v);

@@ -18,7 +18,7 @@ struct jsonw;
 enum field_type {
 	FIELD_STRING = 0,   /* length in bytes between minimum and maximum */
 	FIELD_INT = 1,      /* between minimum and maximum */
-	FIELD_BOOL = 2,     /* in a query: true or false */
+	FIELD_BOOL = 2,     /* in a query: true, false, 1 or 0 */
 	FIELD_ENUM = 3,     /* one of words */
 	FIELD_UUID = 4,     /* lower case in the value */
 	FIELD_TIME = 5,     /* ISO 8601, UTC without an offset; number is us

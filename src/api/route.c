@@ -3,6 +3,7 @@
 
 #include "api/definitions.h"
 #include "api/health.h"
+#include "api/instances.h"
 #include "api/openapi.h"
 #include "api/route.h"
 #include "base/buf.h"
@@ -28,6 +29,7 @@ static const char *const route_methods[HTTP_METHOD_COUNT] = {
 const struct route *const route_tables[] = {
 	health_routes,
 	definition_routes,
+	instance_routes,
 	openapi_routes,
 	NULL,
 };

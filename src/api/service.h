@@ -5,11 +5,15 @@
 #ifndef API_SERVICE_H
 #define API_SERVICE_H
 
+#include <sys/queue.h>
+
 #include "api/options.h"
 #include "worker/worker.h"
 
 struct access_book;
 struct db;
+struct follow;
+struct wire;
 
 struct service {
 	struct worker *worker;             /* borrowed */
@@ -18,6 +22,8 @@ struct service {
 	const struct board *board;         /* borrowed */
 	struct db *db;                     /* owned; NULL: none is configured */
 	struct access_book *access;        /* owned; NULL with auth: none */
+	struct wire *wire;                 /* owned */
+	LIST_HEAD(, follow) follows;       /* owned: logs that are streamed */
 };
 
 #endif

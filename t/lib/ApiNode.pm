@@ -6,6 +6,7 @@
 #	my $token = $api->token('acme', 'operator');
 #	my $a = $api->call('POST', '/api/v1/tasks/definitions', $token, { … });
 #	$a->{status}; $a->{body}; $a->{headers}{etag};
+#	my $s = $api->follow($path, $token, sub { … });	# Server-Sent Events
 package ApiNode;
 
 use strict;
@@ -16,8 +17,10 @@ use Digest::SHA qw(sha256_hex);
 use HTTP::Tiny;
 use JSON::PP qw(decode_json);
 
+use IO::Select;
+use IO::Socket::INET;
 use PgServer;
-use Reeve qw(program run_command);
+use Reeve qw(program run_command slow);
 
 my $json = JSON::PP->new->canonical->utf8;
 my $migrations = __FILE__ =~ s{[^/]+$}{../../migrations}r;
@@ -32,17 +35,45 @@ sub new
 	my $redis = defined $o{redis} ? "redis: { url: \"$o{redis}\" }\n" : '';
 	my $more = $o{pools} // '';
 	my $http = $o{http} // '';
+	my $handlers = $o{handlers} // '';
 	$node->write_config(<<"YAML");
 database: { url: "@{[$self->{pg}->url]}" }
 ${redis}handlers:
   noop: { kind: exec, command: ["true"] }
   fail: { kind: exec, command: ["false"], retry: { max: 0 } }
-processes:
+${handlers}processes:
   http: { kind: http, listen: ["127.0.0.1:\@PORT\@"], count: 1$http }
 $more
 YAML
 	$node->start unless $o{unstarted};
 	return $self;
+}
+
+# The events of a stream until $enough->(\@events) or its end: { event, data, id }
+# each; its head, and whether the server ended it.
+sub follow
+{
+	my ($self, $path, $token, $enough, %headers) = @_;
+	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+		PeerPort => $self->{node}->port) or die "connect: $!";
+	my $more = join '', map { "$_: $headers{$_}\r\n" } sort keys %headers;
+	print {$s} "GET $path HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer $token\r\n$more\r\n";
+	my ($text, @events) = ('');
+	my $until = time + slow(30);
+	while (time < $until) {
+		my $ready = IO::Select->new($s)->can_read(1) or next;
+		my $n = sysread $s, $text, 65536, length $text;
+		my $body = $text =~ s/^.*?\r\n\r\n//sr;
+		@events = ();
+		for my $block (split /\n\n/, substr $body, 0, 2 + rindex $body, "\n\n") {
+			my %f = map { /^(\w+): (.*)$/ ? ($1, $2) : () } split /\n/, $block;
+			push @events, { event => $f{event}, id => $f{id},
+				data => eval { decode_json($f{data}) } } if $f{event};
+		}
+		return { head => $text =~ s/\r\n\r\n.*//sr, events => \@events,
+			ended => !$n } if !$n || $enough->(\@events);
+	}
+	die "the stream goes on: $text";
 }
 
 sub node { return $_[0]{node} }

@@ -1,0 +1,233 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: ISC
+#
+# The API's runs: looked at, cancelled, run again, and their logs, also while
+# they are written.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use ApiNode;
+use PgServer;
+use RedisServer;
+use Reeve qw(wait_until);
+use Tree qw(in_path);
+
+PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
+in_path('redis-server') or plan skip_all => 'no Redis here';
+
+my $dir = File::Temp->newdir('reeve-api-runs-XXXXXX', TMPDIR => 1);
+chmod 0755, $dir;
+my $redis = RedisServer->new("$dir");
+my $api = ApiNode->new(name => 'runs', redis => $redis->url, unstarted => 1,
+	handlers => <<'YAML', pools => <<'YAML');
+  talk: { kind: exec, command: [sh, -c, 'for i in 1 2 3; do echo "line $i" >&2; done; echo done'] }
+  long: { kind: exec, command: [sh, -c, 'echo begun >&2; exec sleep 60'], kill_after: 1s }
+  no: { kind: exec, command: [sh, -c, 'echo no way >&2; exit 3'], retry: { max: 1, base: 10ms, cap: 10ms } }
+YAML
+  queue: { kind: queue, topics: { high: 1 } }
+  crontab: { kind: crontab, count: 1 }
+YAML
+chmod 0777, $redis->{socket};
+$api->node->start;
+my $path = '/api/v1/tasks/instances';
+my %token = map { $_ => $api->token('acme', $_) } qw(viewer operator);
+my $other = $api->token('other', 'operator');
+
+sub status_is
+{
+	my ($a, $status, $title) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($a->{status}, $status, $title) or diag($a->{text});
+	return;
+}
+
+sub get { return $api->call('GET', "$path/$_[0]", $token{viewer}) }
+sub post { return $api->call('POST', "$path/$_[0]", $token{operator}) }
+
+# A task of a handler, as SQL enqueues it.
+sub task
+{
+	my ($handler, %o) = @_;
+	my $more = join '', map { ", $_ => $o{$_}" } sort keys %o;
+	return $api->pg->psql("SELECT reeve.push('high', '$handler', '{\"n\": 1}',"
+		. " tenant => 'acme'$more)");
+}
+
+sub becomes
+{
+	my ($id, $state, $title) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $a;
+	ok(wait_until(sub { ($a = get($id))->{body}{status} eq $state }, 20), $title)
+		or diag($a->{text});
+	return $a->{body};
+}
+
+subtest 'a run' => sub {
+	my $id = task('talk');
+	my $run = becomes($id, 'SUCCESS', 'is seen to its end');
+	is($run->{taskHandler}, 'talk', 'with its handler');
+	is($run->{topic}, 'high', 'its topic');
+	is_deeply($run->{executionParams}, { n => 1 }, 'its params');
+	is($run->{result}, 'done', 'what it printed');
+	like($run->{startTime}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/, 'when it began');
+	ok($run->{executionDuration} >= 0, 'how long it took');
+	like($run->{worker}, qr{/queue\.high\.0/}, 'and who ran it');
+	my $failed = becomes(task('no'), 'FAILED', 'one that fails, too');
+	is_deeply([map { $_->{attempt} } @{ $failed->{errors} }], [1, 2], 'with each attempt');
+	like($failed->{errorMessage}, qr/no way/, 'and why');
+	status_is($api->call('GET', "$path/$id", $other), 404, 'another tenant finds nothing');
+	status_is(get('0192aaaa-0000-7000-8000-000000000000'), 404, 'nor does anybody what is not');
+	status_is(get('42'), 404, 'an id is a uuid');
+};
+
+subtest 'lists' => sub {
+	my @ids = map { task('talk') } 1 .. 3;
+	my $at = $api->pg->psql("SELECT reeve.iso(clock_timestamp() + interval '2 ms')");
+	select undef, undef, undef, 0.01;
+	push @ids, task('talk');
+	becomes($_, 'SUCCESS', 'done') for @ids;
+	my $list = sub {
+		my ($query, $as) = @_;
+		my $a = $api->call('GET', "$path?$query", $as // $token{viewer});
+		status_is($a, 200, $query);
+		return @{ $a->{body}{items} // [] };
+	};
+	is(scalar $list->('limit=500'), 6, 'all of the tenant');
+	is(scalar $list->('', $other), 0, 'none of them for another');
+	is_deeply([map { $_->{id} } $list->('limit=2')], [@ids[3, 2]], 'the newest first');
+	ok(!exists +($list->('limit=1'))[0]{executionParams}, 'without what may be long');
+	is(scalar $list->('status=FAILED'), 1, 'by status');
+	is(scalar $list->('status=completed'), 5, 'by what others call it');
+	is(scalar $list->('status=processing'), 0, 'likewise');
+	is(scalar $list->('handler=no'), 1, 'by handler');
+	is(scalar $list->('topic=high&status=success'), 5, 'by topic');
+	is(scalar $list->('topic=low'), 0, 'of which another has none');
+	is(scalar $list->("parent=$ids[0]"), 0, 'by parent');
+	is(scalar $list->("definition=$ids[0]"), 0, 'by definition');
+	is(scalar $list->('trigger=push'), 6, 'by what made it');
+	my ($one) = $list->('limit=1');
+	is(scalar $list->("node=$one->{executionNode}"), 6, 'by node');
+	is(scalar $list->("to=$at"), 5, 'made before a time');
+	is(scalar $list->("from=$at&limit=5"), 1, 'and since');
+	my ($cursor, @seen) = ('');
+	do {
+		my $a = $api->call('GET', "$path?limit=4$cursor", $token{viewer});
+		push @seen, map { $_->{id} } @{ $a->{body}{items} };
+		$cursor = defined $a->{body}{nextCursor} ? "&cursor=$a->{body}{nextCursor}" : undef;
+	} while (defined $cursor);
+	is(scalar @seen, 6, 'page by page');
+	is_deeply(\@seen, [sort { $b cmp $a } @seen], 'in order');
+	status_is($api->call('GET', "$path?$_", $token{viewer}), 400, "$_ is refused")
+		for qw(status=odd definition=42 from=yesterday limit=0 cursor=MTp4 nope=1);
+};
+
+subtest 'a run that is cancelled' => sub {
+	my $late = task('talk', delay => "'1 hour'::interval");
+	status_is($api->call('POST', "$path/$late/cancel", $token{viewer}), 403, 'not by a viewer');
+	status_is($api->call('POST', "$path/$late/cancel", $other), 404, 'nor by another tenant');
+	my $a = post("$late/cancel");
+	status_is($a, 200, 'before it begins');
+	is($a->{body}{status}, 'CANCELLED', 'is so at once');
+	like(post("$late/cancel")->{body}{detail}, qr/it is over: CANCELLED/, 'and not twice');
+
+	my $id = task('long');
+	becomes($id, 'RUNNING', 'one that runs');
+	status_is(post("$id/cancel"), 200, 'is cancelled');
+	becomes($id, 'CANCELLED', 'by its worker');
+	status_is(post("$id/cancel"), 409, 'and not twice');
+	status_is(post('0192aaaa-0000-7000-8000-000000000000/cancel'), 404, 'one that is not: 404');
+	status_is(post("$id/retry"), 200, 'it may be run again');
+	becomes($id, 'RUNNING', 'whatever mark it had');
+	status_is(post("$id/retry"), 409, 'but not while it runs');
+	post("$id/cancel");
+	becomes($id, 'CANCELLED', 'it is cancelled again');
+	is($api->pg->psql(q{SELECT string_agg(action, ' ' ORDER BY id) FROM reeve.audit_log}),
+		'cancelInstance cancelInstance retryInstance cancelInstance',
+		'each change is in the audit log, and no refusal');
+};
+
+subtest 'logs' => sub {
+	my $id = task('talk');
+	becomes($id, 'SUCCESS', 'a run has ended');
+	my $a;
+	ok(wait_until(sub {
+		$a = $api->call('GET', "$path/$id/logs", $token{viewer});
+		@{ $a->{body}{items} } == 3;
+	}, 10), 'its lines are there') or diag($a->{text});
+	is_deeply([map { $_->{message} } @{ $a->{body}{items} }], ['line 1', 'line 2', 'line 3'],
+		'in order');
+	my $level = $a->{body}{items}[0]{level};
+	$a = $api->call('GET', "$path/$id/logs?limit=2", $token{viewer});
+	my $next = $a->{body}{nextCursor};
+	$a = $api->call('GET', "$path/$id/logs?limit=2&cursor=$next", $token{viewer});
+	is_deeply([map { $_->{message} } @{ $a->{body}{items} }], ['line 3'], 'page by page');
+	$a = $api->call('GET', "$path/$id/logs?level=error", $token{viewer});
+	is(scalar @{ $a->{body}{items} }, $level eq 'ERROR' ? 3 : 0, 'by level');
+	status_is($api->call('GET', "$path/$id/logs", $other), 404, 'not for another tenant');
+	status_is($api->call('GET', "$path/$id/logs?follow=1", $other), 404, 'nor as a stream');
+
+	my $s = $api->follow("$path/$id/logs?follow=1", $token{viewer}, sub { 0 });
+	like($s->{head}, qr{^Content-Type: text/event-stream\r?$}mi, 'followed, it is a stream');
+	is(join(' ', map { $_->{event} } @{ $s->{events} }), 'state log log log end',
+		'that ends with a run that is over');
+	is($s->{events}[-1]{data}{status}, 'SUCCESS', 'and says how');
+	$s = $api->follow("$path/$id/logs?follow=1", $token{viewer}, sub { 0 },
+		'Last-Event-ID' => $s->{events}[1]{id});
+	is(join(' ', map { $_->{event} } @{ $s->{events} }), 'state log log end',
+		'it goes on behind what was seen');
+};
+
+subtest 'a log that is followed' => sub {
+	my $id = task('long');
+	becomes($id, 'RUNNING', 'while it runs');
+	my $told = 0;
+	my $s = $api->follow("$path/$id/logs?follow=1", $token{viewer}, sub {
+		my ($events) = @_;
+		if (!$told && grep { $_->{event} eq 'log' } @$events) {
+			$told = 1;
+			post("$id/cancel");
+		}
+		return 0;
+	});
+	is($s->{events}[0]{data}{status}, 'RUNNING', 'says how it stands');
+	ok((grep { ($_->{data}{message} // '') eq 'begun' } @{ $s->{events} }), 'what it writes');
+	is($s->{events}[-1]{event}, 'end', 'and when it has ended') or diag(explain($s));
+	is($s->{events}[-1]{data}{status}, 'CANCELLED', 'and how');
+};
+
+subtest 'a worker that drains' => sub {
+	my $id = task('long');
+	becomes($id, 'RUNNING', 'a run');
+	my $asked = 0;
+	my $s = $api->follow("$path/$id/logs?follow=1", $token{viewer}, sub {
+		my ($events) = @_;
+		$api->node->ctl('restart', 'http') if @$events && !$asked++;
+		return 0;
+	});
+	ok($s->{ended}, 'ends its streams');
+	ok(!(grep { $_->{event} eq 'end' } @{ $s->{events} }), 'and does not say that the run is over');
+	delete $api->{http};
+	status_is(post("$id/cancel"), 200, 'another serves');
+	becomes($id, 'CANCELLED', 'as before');
+};
+
+subtest 'Redis away' => sub {
+	my $id = task('long');
+	becomes($id, 'RUNNING', 'while a task runs');
+	$redis->kill9;
+	my $a;
+	ok(wait_until(sub { ($a = post("$id/cancel"))->{status} == 503 }, 10),
+		'its worker cannot be told: 503') or diag($a->{text});
+	ok($a->{headers}{'retry-after'} > 0, 'come again');
+	status_is(get($id), 200, 'what needs no Redis is served');
+	$redis->start;
+	chmod 0777, $redis->{socket};
+	ok(wait_until(sub { post("$id/cancel")->{status} != 503 }, 10), 'it goes on by itself');
+};
+
+$api->node->stop;
+done_testing();
