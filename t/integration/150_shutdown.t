@@ -58,6 +58,7 @@ sub daemon
 
 my $WEB = 'kind: http, count: 2, '
 	. 'listen: ["127.0.0.1:@PORT@", "unix:@DIR@/run/web.sock"]';
+my $DEAF_POOL = 'kind: program, command: [@DIR@/deaf.pl], ready: { after: 10ms }';
 my $SLEEP = 'kind: program, command: [sleep, "1000"], ready: { after: 10ms }';
 
 # Stop it with each signal in turn; it is gone after so many seconds.
@@ -65,15 +66,30 @@ sub stops
 {
 	my ($r, $seconds, @signals) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	stopped($r, $seconds, begin_stop($r, @signals));
+	return;
+}
+
+# When it was told to.
+sub begin_stop
+{
+	my ($r, @signals) = @_;
 	$r->remember;
 	my $start = time;
-	for my $signal (@signals) {
+	while (my $signal = shift @signals) {
 		$r->signal($signal);
 		wait_until {
 			(($r->status(1) // {})->{state} // '') eq 'stopping'
 				|| defined $r->reap;
-		} 5 if @signals > 1;
+		} 5 if @signals;
 	}
+	return $start;
+}
+
+sub stopped
+{
+	my ($r, $seconds, $start) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	is($r->wait_exit, 0, 'it ends with exit code 0');
 	my $took = time - $start;
 	cmp_ok($took, '<=', slow($seconds),
@@ -110,24 +126,35 @@ subtest 'SIGTERM during a roll' => sub {
 	stops($r, $STOP + 1, 'TERM');
 };
 
-subtest 'SIGTERM twice' => sub {
-	my $r = daemon('twice', web => $WEB, deaf =>
-		'kind: program, command: [@DIR@/deaf.pl], stop_timeout: 60s');
-	$r->start or return;
-	$r->wait_log(qr/out up/);
-	stops($r, $FAST + 1, 'TERM', 'TERM');
-};
-
-subtest 'SIGINT' => sub {
-	my $r = daemon('int', web => $WEB, deaf =>
-		'kind: program, command: [@DIR@/deaf.pl], stop_timeout: 60s');
-	$r->start or return;
-	$r->wait_log(qr/out up/);
-	stops($r, $FAST + 1, 'INT');
+# Three at a time: each takes some seconds to end.
+subtest 'SIGTERM twice, SIGINT, and a shutdown_timeout' => sub {
+	my %stop = (
+		twice => [$FAST + 1, 'TERM', 'TERM'],
+		int => [$FAST + 1, 'INT'],
+		whole => [0.2 + $FAST + 4, 'TERM'],
+	);
+	my @names = sort { $stop{$a}[0] <=> $stop{$b}[0] } keys %stop;
+	my (%daemon, %begun);
+	for my $name (@names) {
+		my $r = daemon($name, web => $WEB, deaf => "$DEAF_POOL, stop_timeout: 60s");
+		$r->write_config("shutdown_timeout: 200ms\n"
+			. slurp($r->config)) if $name eq 'whole';
+		$r->start or return;
+		$r->wait_log(qr/out up/);
+		$daemon{$name} = $r;
+	}
+	for my $name (@names) {
+		my (undef, @signals) = @{ $stop{$name} };
+		$begun{$name} = begin_stop($daemon{$name}, @signals);
+	}
+	for my $name (@names) {
+		note($name);
+		stopped($daemon{$name}, $stop{$name}[0], $begun{$name});
+	}
 };
 
 subtest 'a program that ignores SIGTERM' => sub {
-	my $r = daemon('deaf', deaf => 'kind: program, command: [@DIR@/deaf.pl]');
+	my $r = daemon('deaf', deaf => $DEAF_POOL);
 	$r->start or return;
 	$r->wait_log(qr/out up/);
 	stops($r, $STOP + 1, 'TERM');
@@ -217,15 +244,6 @@ subtest 'all of it at once' => sub {
 	stops($r, $STOP + 1, 'TERM');
 	send_signal('KILL', $client);
 	waitpid $client, 0;
-};
-
-subtest 'shutdown_timeout bounds the whole' => sub {
-	my $r = daemon('whole', web => $WEB, deaf =>
-		'kind: program, command: [@DIR@/deaf.pl], stop_timeout: 60s');
-	$r->write_config("shutdown_timeout: 200ms\n" . slurp($r->config));
-	$r->start or return;
-	$r->wait_log(qr/out up/);
-	stops($r, 0.2 + $FAST + 4, 'TERM');
 };
 
 subtest 'reevectl shutdown' => sub {

@@ -35,7 +35,8 @@ our @EXPORT_OK = qw(alive children_of descendants_of fds_of free_port
 	http_get http_request is_root is_sanitized program run_command
 	send_signal slow slurp spew wait_until);
 
-my $POLL = 0.01;	# seconds between two looks
+# Seconds between two looks: the first, and the longest they grow to.
+my ($POLL, $POLL_MOST) = (0.005, 0.04);
 my @daemons;		# every object not yet gone, for the end of the test
 
 # Orphans of a daemon that was killed come to the test, so none escapes.
@@ -102,17 +103,25 @@ sub spew
 	return $path;
 }
 
+sub longer
+{
+	my ($pause) = @_;
+	return $pause < $POLL_MOST ? $pause * 1.2 : $pause;
+}
+
 # Until $done returns something true, which is then returned.  After
 # `seconds` it is a failed test, and undef.
 sub wait_until(&$;$)
 {
 	my ($done, $seconds, $name) = @_;
 	my $end = time + slow($seconds);
+	my $pause = $POLL;
 	while (1) {
 		my $got = $done->();
 		return $got if $got;
 		last if time > $end;
-		sleep $POLL;
+		sleep $pause;
+		$pause = longer($pause);
 	}
 	if (defined $name) {
 		local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -121,13 +130,20 @@ sub wait_until(&$;$)
 	return undef;
 }
 
-# Fields of /proc/PID/stat behind the name: state, ppid, …
+# What stands behind the name in /proc/PID/stat; undef when there is none.
+sub stat_text
+{
+	my ($pid) = @_;
+	open my $f, '<:unix', "/proc/$pid/stat" or return undef;
+	sysread $f, my $text, 4096 or return undef;
+	return substr $text, 2 + rindex $text, ')';
+}
+
+# Its fields: state, ppid, …
 sub proc_stat
 {
 	my ($pid) = @_;
-	my $text = slurp("/proc/$pid/stat") or return;
-	$text =~ s/^.*\)\s//s;
-	return split ' ', $text;
+	return split ' ', stat_text($pid) // '';
 }
 
 # There, and no zombie.
@@ -156,22 +172,36 @@ sub send_signal
 	return kill $signal, @pids;
 }
 
-# Pids whose parent is $pid, zombies as well.
+# The children of every process, zombies as well, by one look at /proc.
+sub all_children
+{
+	my %children;
+	for my $pid (all_pids()) {
+		my (undef, $parent) = split ' ', stat_text($pid) // '', 3;
+		push @{ $children{$parent} }, $pid if defined $parent;
+	}
+	return \%children;
+}
+
+# Pids whose parent is $pid.
 sub children_of
 {
 	my ($pid) = @_;
-	my @found;
-	for my $p (all_pids()) {
-		my (undef, $parent) = proc_stat($p);
-		push @found, $p if defined $parent && $parent == $pid;
-	}
-	return sort { $a <=> $b } @found;
+	return sort { $a <=> $b } @{ all_children()->{$pid} // [] };
 }
 
 sub descendants_of
 {
 	my ($pid) = @_;
-	return map { ($_, descendants_of($_)) } children_of($pid);
+	my $children = all_children();
+	my @found;
+	my @todo = ($pid);
+	while (defined(my $parent = shift @todo)) {
+		my @more = @{ $children->{$parent} // [] };
+		push @found, @more;
+		push @todo, @more;
+	}
+	return @found;
 }
 
 # "3 -> /path" for each descriptor, sorted by number.
@@ -282,6 +312,7 @@ sub run_command
 		POSIX::_exit(127);
 	}
 	my $end = time + slow($seconds);
+	my $pause = $POLL;
 	my $status;
 	while (!defined $status) {
 		$status = $? if waitpid($pid, WNOHANG) == $pid;
@@ -291,7 +322,8 @@ sub run_command
 			waitpid $pid, 0;
 			$status = -1;
 		} else {
-			sleep $POLL;
+			sleep $pause;
+			$pause = longer($pause);
 		}
 	}
 	return (exit_of($status), map { slurp($_->filename) } @files);
@@ -444,6 +476,7 @@ sub wait_ready
 	my ($self, $seconds) = @_;
 	$seconds //= 20;
 	my $end = time + slow($seconds);
+	my $pause = $POLL;
 	my $why = 'its pools are not ready';
 	while (time < $end) {
 		if (defined $self->reap) {
@@ -452,7 +485,8 @@ sub wait_ready
 		}
 		my $s = $self->status(1);
 		return 1 if $s && is_complete($s);
-		sleep $POLL;
+		sleep $pause;
+		$pause = longer($pause);
 	}
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	fail("reeved starts: $why");
