@@ -399,9 +399,9 @@ static void test_cut_off(struct help_server *s)
 	open_socket(&k, s);
 	open_socket(&killer, s);
 	(void)help_wait_up(&killer);
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 20; i++) {
 		(void)help_wait_up(&k);
-		for (j = 0; j < 50; j++)
+		for (j = 0; j < 100; j++)
 			storm_sent += redis_printf(k.redis, on_storm, &k,
 					      "INCR storm") == 0;
 		if (i % 4 == 0)

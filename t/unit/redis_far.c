@@ -97,7 +97,7 @@ static void test_loading(void)
 	help_start(&s, "enable-debug-command yes\n");
 	open_port(&k, s.port);
 	(void)help_wait_up(&k);
-	is_str("OK", help_ask(&k, "DEBUG POPULATE 20000 key 100"), "data");
+	is_str("OK", help_ask(&k, "DEBUG POPULATE 8000 key 100"), "data");
 	is_str("OK", help_ask(&k, "SAVE"), "is saved");
 	help_stop(&s, SIGKILL);
 	(void)help_wait_down(&k);
@@ -106,7 +106,7 @@ static void test_loading(void)
 	has_str("loading its data", refusal("", s.port, ""),
 		"a server that loads is down");
 	ok(help_wait_up(&k), "and up when it has loaded");
-	is_str("20000", help_ask(&k, "DBSIZE"), "all of it");
+	is_str("8000", help_ask(&k, "DBSIZE"), "all of it");
 	help_close(&k);
 	help_done(&s);
 }
@@ -291,7 +291,7 @@ static void test_garbage(void)
 	size_t j;
 
 	liar_start(&l, "");
-	for (i = 0; i < 400; i++) {
+	for (i = 0; i < 200; i++) {
 		liar_say(&l, "+PONG\r\n");
 		l.asked = 0;
 		open_port(&k, l.port);
@@ -304,7 +304,7 @@ static void test_garbage(void)
 		l.answer = text;
 		l.len = j;
 		k.answers = 0;
-		for (j = 0; j < 3; j++)
+		for (j = 0; j < 6; j++)
 			sent += redis_printf(k.redis, help_on_reply, &k,
 					"GET a") == 0;
 		help_run(loop, 2);
@@ -376,7 +376,7 @@ static void test_failover(void)
 	struct conf_strings nodes;
 	struct redis_options o = { .sentinel_master = "m" };
 
-	help_start(&a, "");
+	help_start(&a, "repl-diskless-sync-delay 0\n");
 	snprintf(more, sizeof(more),
 		"replicaof 127.0.0.1 %u\nrepl-diskless-sync-delay 0\n",
 		(unsigned)a.port);
