@@ -31,3 +31,8 @@ t_bench_queue_plugin_so_LDFLAGS = $(AM_LDFLAGS) -shared
 EXTRA_PROGRAMS += t/bench/cron_next
 t_bench_cron_next_SOURCES = t/bench/cron_next.c
 t_bench_cron_next_LDADD = src/when/libwhen.a src/base/libbase.a
+
+EXTRA_PROGRAMS += t/bench/store_loop
+t_bench_store_loop_SOURCES = t/bench/store_loop.c
+t_bench_store_loop_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS)
+t_bench_store_loop_LDADD = src/base/libbase.a $(PQ_LIBS)
