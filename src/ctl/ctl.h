@@ -39,6 +39,7 @@ struct ctl {
 	bool json, follow, plan, now;
 	long lines;             /* -n */
 	bool wait;              /* queue push --wait */
+	bool track;             /* queue push --track */
 	bool all;               /* queue dead --all */
 	const char *delay, *at; /* queue push; NULL */
 	const char *unique;     /* queue push; NULL */

@@ -9,6 +9,7 @@
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
+#include "ctl/kept.h"
 #include "ctl/lane.h"
 #include "ctl/letter.h"
 #include "ctl/table.h"
@@ -338,11 +339,46 @@ int dead_show(struct ctl *c)
 	return rc;
 }
 
+/* One that PostgreSQL keeps goes the way of all that is born there. */
+static int dead_revive_kept(struct dead *d, struct letter *l, struct kept *kept,
+	char ret_entry[LANE_ID_MAX], struct err *err)
+{
+	const char *was;
+	int rc = letter_unmark(d->ask, l->task->id);
+
+	if (rc == EXIT_OK)
+		rc = kept_retry(kept, &was);
+	if (rc == EXIT_OK)
+		rc = letter_drop(&d->lane, l);
+	if (rc != EXIT_OK)
+		(void)err_set(err, 0, "PostgreSQL did not carry it out");
+	snprintf(ret_entry, LANE_ID_MAX, "outbox");
+	return rc;
+}
+
+static int dead_revive(struct dead *d, struct letter *l,
+	char ret_entry[LANE_ID_MAX], struct err *err)
+{
+	struct kept *kept = NULL;
+	int rc = EXIT_OK;
+
+	if (l->task != NULL && l->task->tracked)
+		rc = kept_find(d->ctl, ask_conf(d->ask), l->task->id, &kept);
+	if (rc != EXIT_OK)
+		(void)err_set(err, 0, "PostgreSQL does not answer");
+	else if (kept != NULL && kept_is_over(kept))
+		rc = dead_revive_kept(d, l, kept, ret_entry, err);
+	else
+		rc = letter_revive(&d->lane, l, ret_entry, err);
+	kept_free(kept);
+	return rc;
+}
+
 static int dead_retry_one(struct dead *d, struct letter *l)
 {
 	char entry[LANE_ID_MAX] = "";
 	struct err err;
-	int rc = letter_revive(&d->lane, l, entry, &err);
+	int rc = dead_revive(d, l, entry, &err);
 
 	if (rc == EXIT_OK) {
 		d->done++;

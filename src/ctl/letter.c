@@ -193,6 +193,13 @@ int letter_unmark(struct ask *a, const char *id)
 	return rc;
 }
 
+int letter_drop(const struct lane *lane, const struct letter *l)
+{
+	const char *argv[3] = { "XDEL", lane->dead, l->entry };
+
+	return ask_command(lane->ask, NULL, NULL, 3, argv, NULL);
+}
+
 int letter_revive(const struct lane *lane, const struct letter *l,
 	char ret_entry[LANE_ID_MAX], struct err *err)
 {

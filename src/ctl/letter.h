@@ -38,6 +38,8 @@ json_t *letter_json(const struct letter *l, int64_t now_ms);
 int letter_revive(const struct lane *lane, const struct letter *l,
 	char ret_entry[LANE_ID_MAX], struct err *err);
 
+/* Out of the dead letters.  0, or the exit code, printed. */
+int letter_drop(const struct lane *lane, const struct letter *l);
 /* A cancel mark of former times would end it at once.  0, or the exit code,
  * printed. */
 int letter_unmark(struct ask *a, const char *id);

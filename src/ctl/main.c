@@ -21,6 +21,7 @@
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
 #include "ctl/handlers.h"
+#include "ctl/kept.h"
 #include "ctl/logs.h"
 #include "ctl/migrate.h"
 #include "ctl/option.h"
@@ -78,7 +79,8 @@ static const struct main_command main_commands[] = {
 	{ "queue", "list", "", "the topics and what is in them", queue_list, 0,
 		0, OPTION_JSON | OPTION_LOCAL },
 	{ "queue", "push", "TOPIC HANDLER [JSON]", "enqueue a task",
-		push_command, 2, 3, OPTION_JSON | OPTION_LOCAL | OPTION_PUSH },
+		push_command, 2, 3,
+		OPTION_JSON | OPTION_LOCAL | OPTION_PUSH | OPTION_DATABASE },
 	{ "queue", "peek", "[-n N] TOPIC", "the oldest entries of a topic",
 		queue_peek, 1, 1, OPTION_JSON | OPTION_LINES | OPTION_LOCAL },
 	{ "queue", "pause", "TOPIC", "let nobody take tasks of it", queue_pause,
@@ -92,18 +94,23 @@ static const struct main_command main_commands[] = {
 		OPTION_JSON | OPTION_ALL | OPTION_LOCAL },
 	{ "queue", "dead retry", "TOPIC ID ...|--all", "enqueue them again",
 		dead_retry, 1, MAIN_MANY,
-		OPTION_JSON | OPTION_ALL | OPTION_LOCAL },
+		OPTION_JSON | OPTION_ALL | OPTION_LOCAL | OPTION_DATABASE },
 	{ "queue", "dead purge", "TOPIC ID ...|--all", "throw them away",
 		dead_purge, 1, MAIN_MANY,
 		OPTION_JSON | OPTION_ALL | OPTION_LOCAL },
 	{ "task", "show", "ID", "where a task is", task_show, 1, 1,
-		OPTION_JSON | OPTION_LOCAL },
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
 	{ "task", "cancel", "ID", "end it, waiting or running", task_cancel, 1,
-		1, OPTION_JSON | OPTION_LOCAL },
-	{ "task", "retry", "ID", "run it now, delayed or dead", task_retry, 1,
-		1, OPTION_JSON | OPTION_LOCAL },
+		1, OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
+	{ "task", "retry", "ID", "run it now, delayed or over", task_retry, 1,
+		1, OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
 	{ "task", "explain", "ID", "what happened to it, in order",
-		story_explain, 1, 1, OPTION_JSON | OPTION_LOCAL },
+		story_explain, 1, 1,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
+	{ "task", "logs", "[-f] [-n N] ID", "what a tracked task said",
+		kept_logs, 1, 1,
+		OPTION_JSON | OPTION_FOLLOW | OPTION_LINES | OPTION_LOCAL |
+			OPTION_DATABASE },
 	{ "consumers", "get", "", "how many workers the topics have",
 		consumers_get, 0, 0, OPTION_JSON },
 	{ "consumers", "set", "TOPIC=N ...", "give topics so many workers",

@@ -80,6 +80,8 @@ static const struct option_row option_rows[] = {
 		.help = "push: wait for its end" },
 	{ "wait", 0, OPTION_RUN, OPTION_FLAG, OPTION_PLACE(wait),
 		.help = "cron run: wait for its end" },
+	{ "track", 0, OPTION_PUSH, OPTION_FLAG, OPTION_PLACE(track),
+		.help = "push: by PostgreSQL, which keeps what becomes of it" },
 	{ "all", 0, OPTION_ALL, OPTION_FLAG, OPTION_PLACE(all),
 		.help = "queue dead: all of the topic" },
 	{ "database", 0, OPTION_DATABASE, OPTION_TEXT, OPTION_PLACE(database),

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
+#include "ctl/kept.h"
 #include "ctl/lane.h"
 #include "ctl/push.h"
 #include "ctl/span.h"
@@ -298,6 +299,12 @@ int push_command(struct ctl *c)
 	if (rc != EXIT_OK)
 		return rc;
 	rc = push_check(c, &p);
+	if (c->track) {
+		if (rc == EXIT_OK)
+			rc = kept_push(c, p.topic, c->argv[1], p.params);
+		ask_close(p.ask);
+		return rc;
+	}
 	if (rc == EXIT_OK)
 		rc = push_all(&p, c->count);
 	if (rc == EXIT_OK && p.held[0] != '\0')

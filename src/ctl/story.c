@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
+#include "ctl/kept.h"
 #include "ctl/place.h"
 #include "ctl/story.h"
 
@@ -21,6 +22,7 @@ struct story_event {
 
 struct story {
 	int64_t now_ms;
+	bool is_kept; /* by PostgreSQL */
 	struct story_event *events;
 	size_t count;
 };
@@ -143,8 +145,10 @@ static void story_of_delayed(struct story *s, const struct place *at)
 
 static void story_of_place(struct story *s, const struct place *at)
 {
-	story_of_task(s, at->task,
-		at->entry[0] != '\0' ? lane_entry_ms(at->entry) : s->now_ms);
+	if (!s->is_kept)
+		story_of_task(s, at->task,
+			at->entry[0] != '\0' ? lane_entry_ms(at->entry)
+					     : s->now_ms);
 	if (at->kind == PLACE_DELAYED)
 		story_of_delayed(s, at);
 	else if (at->kind == PLACE_DEAD)
@@ -165,6 +169,58 @@ static void story_of_record(struct story *s, const struct place_record *r)
 	story_add(s, r->at_ms, "%s after %" PRId64 " attempts%s%s%s%s",
 		r->state, r->attempts, r->worker[0] != '\0' ? ", by " : "",
 		r->worker, text[0] != '\0' ? ": " : "", text);
+}
+
+static int64_t story_time(const json_t *row, const char *key)
+{
+	return json_integer_value(json_object_get(row, key));
+}
+
+static const char *story_text(const json_t *row, const char *key)
+{
+	const char *text = json_string_value(json_object_get(row, key));
+
+	return text != NULL ? text : "";
+}
+
+static void story_of_end(struct story *s, const json_t *row)
+{
+	const char *text = story_text(row, "error");
+
+	if (text[0] == '\0')
+		text = story_text(row, "result");
+	if (story_time(row, "ended") != 0)
+		story_add(s, story_time(row, "ended"),
+			"%s after %" PRId64 " attempts%s%s",
+			story_text(row, "state"), story_time(row, "attempts"),
+			text[0] != '\0' ? ": " : "", text);
+}
+
+/* What PostgreSQL keeps is all there is to say of its attempts. */
+static void story_of_kept(struct story *s, const json_t *row)
+{
+	const char *definition = story_text(row, "definition");
+	const json_t *e;
+	size_t i;
+
+	story_add(s, story_time(row, "created"),
+		"created for the handler %s%s%s", story_text(row, "handler"),
+		definition[0] != '\0' ? " by " : "", definition);
+	json_array_foreach(json_object_get(row, "errors"), i, e) story_add(s,
+		story_time(e, "at"), "attempt %" PRId64 " failed: %s",
+		story_time(e, "attempt"), story_text(e, "error"));
+	if (story_time(row, "started") != 0)
+		story_add(s, story_time(row, "started"),
+			"begun by %s, under epoch %" PRId64,
+			story_text(row, "worker"), story_time(row, "epoch"));
+	if (json_is_true(json_object_get(row, "is_held")))
+		story_add(s, s->now_ms,
+			"held back: another run has to end before it");
+	if (json_object_get(row, "progress") != NULL)
+		story_add(s, s->now_ms, "%" PRId64 " %% done %s",
+			story_time(row, "progress"),
+			story_text(row, "progress_text"));
+	story_of_end(s, row);
 }
 
 static void story_print(const struct story *s, const struct places *p)
@@ -200,16 +256,19 @@ static void story_print_json(const struct story *s, const struct places *p)
 	lane_print(json_pack("{s:s, s:o}", "id", p->id, "events", list));
 }
 
-static int story_tell(const struct ctl *c, const struct places *p)
+static int story_tell(
+	const struct ctl *c, const struct places *p, const struct kept *kept)
 {
-	struct story s = { .now_ms = p->now_ms };
+	struct story s = { .now_ms = p->now_ms, .is_kept = kept != NULL };
 	size_t i;
 
+	if (kept != NULL)
+		story_of_kept(&s, kept_json(kept));
 	for (i = 0; i < p->count; i++)
 		story_of_place(&s, &p->items[i]);
 	if (p->is_cancelled && p->count > 0)
 		story_add(&s, p->now_ms, "marked as cancelled");
-	if (p->count == 0 || places_is_ended(p))
+	if (kept == NULL && (p->count == 0 || places_is_ended(p)))
 		story_of_record(&s, &p->record);
 	if (s.count == 0)
 		return ctl_fail(EXIT_CONFIG,
@@ -229,6 +288,7 @@ static int story_tell(const struct ctl *c, const struct places *p)
 
 int story_explain(struct ctl *c)
 {
+	struct kept *kept;
 	struct places p;
 	struct ask *a;
 	int rc = ask_open(c, &a);
@@ -237,7 +297,9 @@ int story_explain(struct ctl *c)
 		return rc;
 	rc = places_find(a, c->argv[0], &p);
 	if (rc == EXIT_OK) {
-		rc = story_tell(c, &p);
+		(void)kept_find(c, ask_conf(a), p.id, &kept);
+		rc = story_tell(c, &p, kept);
+		kept_free(kept);
 		places_done(&p);
 	}
 	ask_close(a);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
+#include "ctl/kept.h"
 #include "ctl/place.h"
 #include "ctl/task.h"
 #include "task/keys.h"
@@ -154,7 +155,9 @@ static void task_line(const char *label, const char *text)
 	free(clean);
 }
 
-static void task_show_place(const struct place *at, int64_t now_ms)
+/* is_kept: PostgreSQL tells the rest. */
+static void task_show_place(
+	const struct place *at, int64_t now_ms, bool is_kept)
 {
 	const struct task *t = at->task;
 	char span[32], *clean;
@@ -180,6 +183,8 @@ static void task_show_place(const struct place *at, int64_t now_ms)
 	}
 	putchar('\n');
 	task_line("entry", at->entry);
+	if (is_kept)
+		return;
 	task_line("handler", t->handler);
 	printf("%-12s%" PRId64 "\n", "attempts", t->attempt);
 	if (at->kind == PLACE_DEAD)
@@ -202,28 +207,53 @@ static void task_show_record(const struct place_record *r)
 	task_line("error", r->error);
 }
 
+static void task_show_all(const struct places *p, const struct kept *kept)
+{
+	size_t i;
+
+	printf("%-12s%s\n%-12s%s\n", "task", p->id, "state",
+		kept != NULL ? kept_state(kept) : task_state(p));
+	if (kept != NULL)
+		kept_show(kept);
+	for (i = 0; i < p->count; i++)
+		task_show_place(&p->items[i], p->now_ms, kept != NULL);
+	if (p->is_cancelled && p->count > 0)
+		task_line("cancelled", "it has a mark");
+	if (kept == NULL)
+		task_show_record(&p->record);
+}
+
+static void task_show_json(const struct places *p, const struct kept *kept)
+{
+	json_t *doc = task_json(p);
+
+	if (kept != NULL) {
+		json_object_set_new(
+			doc, "state", json_string(kept_state(kept)));
+		json_object_set_new(
+			doc, "kept", json_deep_copy(kept_json(kept)));
+	}
+	lane_print(doc);
+}
+
 int task_show(struct ctl *c)
 {
+	struct kept *kept;
 	struct places p;
 	struct ask *a;
-	size_t i;
 	int rc = task_open(c, &a, &p);
 
 	if (rc != EXIT_OK)
 		return rc;
-	if (p.count == 0 && p.record.state[0] == '\0') {
+	/* Without PostgreSQL, whose reason was printed, what Redis knows. */
+	(void)kept_find(c, ask_conf(a), p.id, &kept);
+	if (p.count == 0 && p.record.state[0] == '\0' && kept == NULL)
 		rc = task_unknown(&p);
-	} else if (c->json) {
-		lane_print(task_json(&p));
-	} else {
-		printf("%-12s%s\n%-12s%s\n", "task", p.id, "state",
-			task_state(&p));
-		for (i = 0; i < p.count; i++)
-			task_show_place(&p.items[i], p.now_ms);
-		if (p.is_cancelled && p.count > 0)
-			task_line("cancelled", "it has a mark");
-		task_show_record(&p.record);
-	}
+	else if (c->json)
+		task_show_json(&p, kept);
+	else
+		task_show_all(&p, kept);
+	kept_free(kept);
 	task_close(a, &p);
 	return rc;
 }
@@ -346,27 +376,67 @@ static int task_cancel_found(const struct ctl *c, struct places *p)
 	return task_tell(c, p, "cancel", text);
 }
 
+/* Its row says how it stands; Redis follows. */
+static int task_cancel_kept(
+	const struct ctl *c, struct places *p, struct kept *kept)
+{
+	const struct place *delayed = places_of(p, PLACE_DELAYED);
+	char text[256];
+	const char *was;
+	int64_t gone = 0;
+	int rc = kept_cancel(kept, &was);
+
+	if (rc == EXIT_OK)
+		rc = kept_refresh(kept);
+	if (rc != EXIT_OK)
+		return rc;
+	if (strcmp(kept_state(kept), task_state_names[TASK_CANCELLED]) == 0 &&
+		strcmp(was, kept_state(kept)) != 0) {
+		if (delayed != NULL)
+			rc = task_cancel_delayed(p, delayed, &gone);
+		snprintf(text, sizeof(text), "cancelled before it began");
+	} else if (strcmp(was, task_state_names[TASK_RUNNING]) == 0) {
+		rc = task_mark(p);
+		snprintf(text, sizeof(text), "told to %s",
+			json_string_value(
+				json_object_get(kept_json(kept), "worker")));
+	} else {
+		return ctl_fail(
+			EXIT_CONFIG, "task %s has ended: it is %s", p->id, was);
+	}
+	return rc == EXIT_OK ? task_tell(c, p, "cancel", text) : rc;
+}
+
+static int task_cancel_any(const struct ctl *c, struct places *p)
+{
+	if (places_of(p, PLACE_TAKEN) != NULL ||
+		places_of(p, PLACE_WAITING) != NULL ||
+		places_of(p, PLACE_DELAYED) != NULL)
+		return task_cancel_found(c, p);
+	if (places_is_ended(p))
+		return ctl_fail(EXIT_CONFIG, "task %s has ended: it is %s",
+			p->id, p->record.state);
+	if (places_of(p, PLACE_DEAD) != NULL)
+		return ctl_fail(EXIT_CONFIG,
+			"task %s has ended: it is a dead letter of %s", p->id,
+			places_of(p, PLACE_DEAD)->topic);
+	return task_unknown(p);
+}
+
 int task_cancel(struct ctl *c)
 {
+	struct kept *kept = NULL;
 	struct places p;
 	struct ask *a;
 	int rc = task_open(c, &a, &p);
 
 	if (rc != EXIT_OK)
 		return rc;
-	if (places_of(&p, PLACE_TAKEN) != NULL ||
-		places_of(&p, PLACE_WAITING) != NULL ||
-		places_of(&p, PLACE_DELAYED) != NULL)
-		rc = task_cancel_found(c, &p);
-	else if (places_is_ended(&p))
-		rc = ctl_fail(EXIT_CONFIG, "task %s has ended: it is %s", p.id,
-			p.record.state);
-	else if (places_of(&p, PLACE_DEAD) != NULL)
-		rc = ctl_fail(EXIT_CONFIG,
-			"task %s has ended: it is a dead letter of %s", p.id,
-			places_of(&p, PLACE_DEAD)->topic);
-	else
-		rc = task_unknown(&p);
+	rc = kept_find(c, ask_conf(a), p.id, &kept);
+	if (rc == EXIT_OK)
+		rc = kept != NULL ? task_cancel_kept(c, &p, kept)
+				  : task_cancel_any(c, &p);
+	kept_free(kept);
 	task_close(a, &p);
 	return rc;
 }
@@ -416,40 +486,72 @@ static int task_retry_dead(
 	return rc;
 }
 
-int task_retry(struct ctl *c)
+static int task_retry_found(const struct ctl *c, struct places *p)
 {
 	char entry[LANE_ID_MAX] = "", text[128];
 	const struct place *at;
+	int rc;
+
+	if ((at = places_of(p, PLACE_TAKEN)) != NULL)
+		return ctl_fail(EXIT_CONFIG, "task %s is run by %s", p->id,
+			at->consumer);
+	if ((at = places_of(p, PLACE_WAITING)) != NULL)
+		return ctl_fail(EXIT_CONFIG, "task %s waits already, in %s",
+			p->id, at->topic);
+	if ((at = places_of(p, PLACE_DELAYED)) != NULL) {
+		rc = letter_unmark(p->ask, p->id);
+		if (rc == EXIT_OK)
+			rc = task_retry_delayed(p, at, entry);
+	} else if ((at = places_of(p, PLACE_DEAD)) != NULL) {
+		rc = task_retry_dead(p, at, entry);
+	} else if (places_is_ended(p)) {
+		return ctl_fail(EXIT_CONFIG,
+			"task %s is %s, and nothing of it is kept to run again",
+			p->id, p->record.state);
+	} else {
+		return task_unknown(p);
+	}
+	if (rc != EXIT_OK)
+		return rc;
+	snprintf(text, sizeof(text), "waits in %s as %s", at->topic, entry);
+	return task_tell(c, p, "retry", text);
+}
+
+static int task_retry_kept(
+	const struct ctl *c, struct places *p, struct kept *kept)
+{
+	const struct place *dead = places_of(p, PLACE_DEAD);
+	struct lane lane;
+	const char *was;
+	int rc = letter_unmark(p->ask, p->id);
+
+	if (rc == EXIT_OK)
+		rc = kept_retry(kept, &was);
+	if (rc == EXIT_OK && dead != NULL) {
+		lane_init(&lane, p->ask, dead->topic);
+		rc = letter_drop(&lane, dead->letter);
+		lane_done(&lane);
+	}
+	return rc == EXIT_OK ? task_tell(c, p, "retry",
+				       "waits in the outbox of PostgreSQL")
+			     : rc;
+}
+
+int task_retry(struct ctl *c)
+{
+	struct kept *kept = NULL;
 	struct places p;
 	struct ask *a;
 	int rc = task_open(c, &a, &p);
 
 	if (rc != EXIT_OK)
 		return rc;
-	if ((at = places_of(&p, PLACE_TAKEN)) != NULL) {
-		rc = ctl_fail(EXIT_CONFIG, "task %s is run by %s", p.id,
-			at->consumer);
-	} else if ((at = places_of(&p, PLACE_WAITING)) != NULL) {
-		rc = ctl_fail(EXIT_CONFIG, "task %s waits already, in %s", p.id,
-			at->topic);
-	} else if ((at = places_of(&p, PLACE_DELAYED)) != NULL) {
-		rc = letter_unmark(a, p.id);
-		if (rc == EXIT_OK)
-			rc = task_retry_delayed(&p, at, entry);
-	} else if ((at = places_of(&p, PLACE_DEAD)) != NULL) {
-		rc = task_retry_dead(&p, at, entry);
-	} else if (places_is_ended(&p)) {
-		rc = ctl_fail(EXIT_CONFIG,
-			"task %s is %s, and nothing of it is kept to run again",
-			p.id, p.record.state);
-	} else {
-		rc = task_unknown(&p);
-	}
-	if (rc == EXIT_OK) {
-		snprintf(text, sizeof(text), "waits in %s as %s", at->topic,
-			entry);
-		rc = task_tell(c, &p, "retry", text);
-	}
+	rc = kept_find(c, ask_conf(a), p.id, &kept);
+	if (rc == EXIT_OK && kept != NULL && kept_is_over(kept))
+		rc = task_retry_kept(c, &p, kept);
+	else if (rc == EXIT_OK)
+		rc = task_retry_found(c, &p);
+	kept_free(kept);
 	task_close(a, &p);
 	return rc;
 }

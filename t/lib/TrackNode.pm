@@ -75,6 +75,7 @@ handlers:
 @{[$o{handlers} // '']}
 processes:
   queue: { kind: queue, $pool }
+@{[$o{more} // '']}
 YAML
 	return ($r, $redis, $pg);
 }
