@@ -90,7 +90,7 @@ BEGIN
 		AND NOT EXISTS (SELECT FROM task_active a WHERE a.definition_id = d.id);
 	IF paused IS NOT NULL THEN
 		UPDATE task_definitions d SET next_fire = greatest(now(), coalesce(d.last_end, now())
-			+ (d.rule->>'delay_ms')::bigint * interval '1 ms')
+			+ span(d.rule->'delay'))
 		WHERE d.id = ANY (paused) AND d.next_fire IS NULL
 			AND now() <= coalesce(d.end_at, 'infinity');
 		GET DIAGNOSTICS n = ROW_COUNT;
@@ -161,6 +161,28 @@ BEGIN
 					AND split_part(i.worker, '/', 3) ~ '^[0-9]{1,9}$'
 					AND split_part(i.worker, '/', 3)::int <> ALL (r.pids) END
 		LIMIT most FOR NO KEY UPDATE OF i SKIP LOCKED
+	), moved AS (
+		UPDATE task_instances i SET status = 'PENDING', epoch = i.epoch + 1,
+			due_at = clock_timestamp(), start_time = NULL, worker = NULL,
+			execution_node = NULL
+		FROM lost WHERE i.id = lost.id RETURNING i
+	)
+	INSERT INTO outbox (instance_id, topic, envelope)
+	SELECT (m.i).id, (m.i).topic, envelope(m.i) FROM moved m;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END $$;
+
+-- What a crontab worker of this place had in hand and is not there to end.
+CREATE FUNCTION reeve.requeue_inline(place text, me text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = reeve, pg_temp AS $$
+DECLARE
+	n bigint;
+BEGIN
+	WITH lost AS MATERIALIZED (
+		SELECT i.id FROM task_active a JOIN task_instances i ON i.id = a.instance_id
+		WHERE i.status = 'RUNNING' AND starts_with(i.worker, place) AND i.worker <> me
+		FOR NO KEY UPDATE OF i SKIP LOCKED
 	), moved AS (
 		UPDATE task_instances i SET status = 'PENDING', epoch = i.epoch + 1,
 			due_at = clock_timestamp(), start_time = NULL, worker = NULL,

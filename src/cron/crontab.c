@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cron/crontab.h"
 #include "cron/due.h"
+#include "cron/inline.h"
 #include "cron/leader.h"
 #include "cron/load.h"
 #include "cron/registry.h"
@@ -32,7 +33,7 @@ static void crontab_on_drained(void *arg)
 void crontab_settle(struct crontab *c)
 {
 	if (c->drain != CRONTAB_DRAINING || !due_is_idle(c->due) ||
-		!leader_is_idle(c->leader))
+		!inlines_is_idle(c->inlines) || !leader_is_idle(c->leader))
 		return;
 	c->drain = CRONTAB_EMPTYING;
 	outbox_drain(c->outbox, crontab_on_drained, c);
@@ -49,6 +50,7 @@ static void crontab_on_pg(enum pg_state state, const char *why, void *arg)
 {
 	struct crontab *c = arg;
 
+	inlines_on_pg(c->inlines);
 	if (state == PG_DOWN) {
 		log_warn("%s", why);
 		return;
@@ -103,6 +105,7 @@ static void crontab_stop(void *self)
 	outbox_close(c->outbox);
 	redis_close(c->redis);
 	pg_close(c->pg);
+	inlines_stop(c->inlines);
 	registry_stop(c->registry);
 	leader_stop(c->leader);
 	due_stop(c->due);
@@ -125,7 +128,8 @@ static void *crontab_start(struct worker *w, struct err *err)
 	snprintf(c->name, sizeof(c->name), "%s/%s.%d/%d", c->conf->node,
 		c->pool->name, child->index, (int)getpid());
 	plan_init(&c->plan);
-	if (crontab_connect(c, err) != 0) {
+	if (crontab_connect(c, err) != 0 ||
+		(c->inlines = inlines_start(c, err)) == NULL) {
 		crontab_stop(c);
 		return NULL;
 	}
@@ -142,6 +146,7 @@ static void crontab_drain(void *self)
 
 	c->drain = CRONTAB_DRAINING;
 	due_schedule(c->due);
+	inlines_drain(c->inlines);
 	leader_resign(c->leader);
 	crontab_settle(c);
 }

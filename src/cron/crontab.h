@@ -28,6 +28,7 @@
 #define CRONTAB_NAME_MAX 160
 
 struct due;
+struct inlines;
 struct leader;
 struct load;
 struct outbox;
@@ -55,6 +56,7 @@ struct crontab {
 	struct load *load;
 	struct due *due;
 	struct leader *leader;
+	struct inlines *inlines;
 	struct registry *registry;
 	enum crontab_drain drain;
 	/* PostgreSQL's clock less clock_now; valid once has_clock. */

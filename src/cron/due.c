@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cron/crontab.h"
 #include "cron/due.h"
+#include "cron/inline.h"
 #include "cron/load.h"
 #include "cron/step.h"
 #include "store/fire.h"
@@ -24,6 +25,8 @@
 #define DUE_LOCK_US (50 * US_PER_MS)
 /* Whose lock is another's is looked at again after so long. */
 #define DUE_CHECK_US US_PER_S
+/* An inline run that finds no room is looked at again after so long. */
+#define DUE_FULL_US (50 * US_PER_MS)
 /* A row that was locked: tried again, at first after so long. */
 #define DUE_RETRY_US     (5 * US_PER_MS)
 #define DUE_RETRY_MAX_US US_PER_S
@@ -53,7 +56,8 @@ struct due {
 	struct crontab *crontab;
 	struct loop_timer *timer;
 	unsigned in_flight;
-	size_t size; /* of the next batch */
+	unsigned inlines; /* steps in flight that make inline runs */
+	size_t size;      /* of the next batch */
 	bool is_running;
 	int64_t rest_us; /* clock_now until which nothing is tried; 0 */
 };
@@ -158,6 +162,7 @@ static void due_land(struct due_batch *b)
 
 		if (d == NULL)
 			continue;
+		b->due->inlines -= d->is_inline;
 		if (d->is_won) {
 			due_settle(b->due, d);
 			continue;
@@ -220,6 +225,9 @@ static void due_take(struct due *u, const struct pg_result *r)
 		case FIRED_WON: due_won(u, &row); break;
 		case FIRED_RUNS: due_count(c->series, &row); break;
 		case FIRED_CANCEL: due_cancel(c, row.instance); break;
+		case FIRED_INLINE:
+			inlines_take(c->inlines, row.envelope);
+			break;
 		case FIRED_STOPPED: due_set_running(u, false); break;
 		default: break;
 		}
@@ -248,6 +256,7 @@ static void due_on_fired(const struct pg_result *r, void *arg)
 /* Another has the lock and most likely does it. */
 static void due_leave_to_other(struct due *u, struct due_item *item)
 {
+	u->inlines -= item->planned->is_inline;
 	item->planned->is_check = true;
 	plan_wait(&u->crontab->plan, item->planned,
 		crontab_now(u->crontab) + DUE_CHECK_US);
@@ -338,6 +347,11 @@ static struct due_batch *due_collect(struct due *u, int64_t now, size_t most)
 			load_again(c->load, d->id);
 			continue;
 		}
+		if (d->is_inline && !inlines_has_room(c->inlines, u->inlines)) {
+			plan_wait(&c->plan, d, now + DUE_FULL_US);
+			continue;
+		}
+		u->inlines += d->is_inline;
 		plan_leave(&c->plan, d, PLANNED_LOCKING);
 		b->items[b->count++] =
 			(struct due_item){ .batch = b, .planned = d };

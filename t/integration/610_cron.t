@@ -10,13 +10,16 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
 use CronNode;
-use Reeve qw(slow wait_until);
+use Reeve qw(send_signal slow wait_until);
 
 CronNode::is_there() or plan skip_all => 'no PostgreSQL here';
 
 my $c = CronNode->new('cron');
 # Nothing below is found by looking: what changes is told.
 my $r = $c->node('a', crontab => 'scan_interval: 1m, preload: 2m',
+	handlers => "  while: { kind: exec, command: [sleep, '4'] }\n"
+		. "  twice: { kind: exec, retry: { max: 2, base: 100ms, cap: 100ms },"
+		. " command: [sh, -c, 'test \$REEVE_ATTEMPT -gt 0'] }\n",
 	pools => "  queue: { kind: queue, topics: [high], concurrency: 16 }\n");
 $r->start or BAIL_OUT('no daemon');
 
@@ -45,13 +48,13 @@ my $soon = "date_trunc('second', clock_timestamp()) + interval '1 s'";
 my $stop = "clock_timestamp() + interval '2.2 s'";
 
 subtest 'each kind of schedule fires at its times' => sub {
-	$c->define(name => 'rate', rule => '{"every_ms":500}', overlap => 'allow',
+	$c->define(name => 'rate', rule => '{"every":500}', overlap => 'allow',
 		next => $soon);
 	$c->define(name => 'cron', type => 'CRON', next => $soon, overlap => 'allow',
 		rule => '{"cron":["* * * * * *"],"dialect":"seconds"}');
 	$c->define(name => 'once', type => 'ONCE', rule => '{"at":"2026-01-01T00:00:00Z"}',
 		next => $soon);
-	$c->define(name => 'delay', type => 'FIXED_DELAY', rule => '{"delay_ms":300}',
+	$c->define(name => 'delay', type => 'FIXED_DELAY', rule => '{"delay":300}',
 		next => $soon);
 	becomes('rate', qr/^(SUCCESS ){4}/, 'a rate');
 	becomes('cron', qr/^(SUCCESS ){2}/, 'an expression');
@@ -81,7 +84,7 @@ subtest 'a change is heard at once' => sub {
 		. " fire_time > clock_timestamp() - interval '1 s'") };
 	wait_until { $count->() == 0 } 5, 'nothing fires any more';
 	$c->define(name => 'new', overlap => 'allow', in => 0.1,
-		rule => '{"every_ms":3600000}');
+		rule => '{"every":3600000}');
 	becomes('new', qr/^(PENDING|RUNNING|SUCCESS)$/, 'a new one does', 3);
 };
 
@@ -89,7 +92,7 @@ subtest 'a stopped scheduler fires nothing, until it is started' => sub {
 	$c->sql('UPDATE reeve.scheduler SET is_running = false');
 	wait_until { $r->log =~ /is stopped: nothing/ } 5, 'it hears of it';
 	$c->define(name => 'stopped', overlap => 'allow', in => 0.1,
-		rule => '{"every_ms":3600000}');
+		rule => '{"every":3600000}');
 	$c->define(name => 'witness', in => 0.1);
 	is(states('stopped'), '', 'nothing fires');
 	$c->sql('UPDATE reeve.scheduler SET is_running = true');
@@ -98,13 +101,13 @@ subtest 'a stopped scheduler fires nothing, until it is started' => sub {
 };
 
 subtest 'what was missed is treated as the definition says' => sub {
-	my %row = (rule => '{"every_ms":60000}',
+	my %row = (rule => '{"every":60000}',
 		next => "date_trunc('minute', clock_timestamp()) - interval '10 min'");
 	$c->define(%row, name => 'skip', misfire => 'skip');
 	$c->define(%row, name => 'run-one', misfire => 'once');
 	$c->define(%row, name => 'all', misfire => 'all', misfire_max => 3, overlap => 'allow');
 	$c->define(%row, name => 'in-order', misfire => 'all', misfire_max => 3);
-	$c->define(name => 'long-ago', rule => '{"every_ms":1000}', misfire => 'skip',
+	$c->define(name => 'long-ago', rule => '{"every":1000}', misfire => 'skip',
 		next => "date_trunc('second', clock_timestamp()) - interval '40 days'",
 		end_at => '2027-01-01', overlap => 'forbid');
 	# A time of less than a minute ago may be there too, and is no misfire.
@@ -122,7 +125,7 @@ subtest 'what was missed is treated as the definition says' => sub {
 };
 
 subtest 'runs overlap as the definition says' => sub {
-	my %row = (rule => '{"every_ms":200}', handler => 'nap', next => $soon);
+	my %row = (rule => '{"every":200}', handler => 'nap', next => $soon);
 	my @names = map { { name => "o-$_", overlap => $_ } } qw(forbid queue replace allow);
 	$c->define(%row, %$_) for @names;
 	# Five times each.
@@ -147,7 +150,7 @@ subtest 'runs overlap as the definition says' => sub {
 };
 
 subtest 'a run waits for the run it depends on' => sub {
-	my %row = (rule => '{"every_ms":3600000}', next => $soon);
+	my %row = (rule => '{"every":3600000}', next => $soon);
 	my $first = $c->define(%row, name => 'first', handler => 'nap');
 	my $second = $c->define(%row, name => 'second', depends_on => $first);
 	$c->define(%row, name => 'third', depends_on => $second);
@@ -159,6 +162,32 @@ subtest 'a run waits for the run it depends on' => sub {
 		. ' ON b.task_definition_id = d.depends_on WHERE a.start_time < b.end_time'), 0,
 		'in its order');
 	becomes('after-bad', 'SKIPPED', 'what depends on a failure does not run');
+};
+
+subtest 'inline runs are carried out in the crontab worker' => sub {
+	my %row = (rule => '{"every":3600000}', next => $soon, inline => 'true');
+	$c->define(%row, name => 'i-well');
+	$c->define(%row, name => 'i-bad', handler => 'fail');
+	$c->define(%row, name => 'i-none', handler => 'nowhere');
+	$c->define(%row, name => 'i-twice', handler => 'twice');
+	$c->define(%row, name => 'i-pause', type => 'FIXED_DELAY', rule => '{"delay":200}');
+	becomes('i-well', 'SUCCESS', 'one succeeds');
+	is($c->sql("SELECT string_agg(DISTINCT split_part(worker, '/', 2), ' ')"
+		. " FROM reeve.task_instances WHERE status = 'SUCCESS' AND worker LIKE '%/crontab.%'"),
+		'crontab.0', 'there');
+	becomes('i-bad', 'FAILED', 'one fails');
+	becomes('i-none', 'FAILED', 'one has no handler');
+	becomes('i-pause', qr/^SUCCESS SUCCESS/, 'one comes again after a pause');
+	becomes('i-twice', 'SUCCESS', 'one needs two tries');
+	is($c->sql("SELECT retry_count FROM reeve.task_instances i JOIN reeve.task_definitions d"
+		. " ON d.id = task_definition_id WHERE task_name = 'i-twice'"), 1, 'which are counted');
+	my $long = $c->define(%row, name => 'i-long', handler => 'while', in => 0.1);
+	becomes('i-long', 'RUNNING', 'one runs');
+	send_signal('KILL', $r->worker('crontab')->{pid});
+	wait_until { $c->sql("SELECT count(*) FROM reeve.task_instances WHERE"
+		. " task_definition_id = '$long' AND worker LIKE '%/queue.%'") == 1 } 10,
+		'it is put into the queue when its worker dies';
+	becomes('i-long', 'SUCCESS', 'and ends there', 10);
 };
 
 $r->finish;

@@ -31,7 +31,7 @@ $_->start or BAIL_OUT('no daemon') for @nodes;
 my $from = $c->sql("SELECT date_trunc('second', clock_timestamp()) + interval '2 s'");
 $c->sql("INSERT INTO reeve.task_definitions (task_name, task_handler, schedule_type, rule,"
 	. " topic, overlap, start_at, end_at, next_fire) SELECT 'd' || n, 'note', 'FIXED_RATE',"
-	. " '{\"every_ms\":$EVERY_MS}', 'high', 'allow', '$from', timestamptz '$from'"
+	. " '{\"every\":$EVERY_MS}', 'high', 'allow', '$from', timestamptz '$from'"
 	. " + interval '$SECONDS s', '$from' FROM generate_series(1, $DEFINITIONS) n");
 my $until = time + 2 + $SECONDS;
 

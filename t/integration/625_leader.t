@@ -104,7 +104,7 @@ subtest 'a task that is in no stream is found' => sub {
 };
 
 subtest 'what is too old goes, and days are counted' => sub {
-	my $id = $c->define(name => 'd', rule => '{"every_ms":3600000}');
+	my $id = $c->define(name => 'd', rule => '{"every":3600000}');
 	wait_until { $c->sql("SELECT success FROM reeve.crontab_statistics"
 		. " WHERE task_definition_id = '$id'") eq '1' } 10, 'a run is counted';
 	$c->sql("SELECT reeve.partition_make('task_instances', current_date - 40),"

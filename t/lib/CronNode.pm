@@ -6,7 +6,7 @@
 #	my $cron = CronNode->new('name', %redis);
 #	my $r = $cron->node('a', crontab => 'scan_interval: 1s',
 #		pools => "  queue: { kind: queue, topics: [high] }\n");
-#	$cron->define(name => 'x', rule => '{"every_ms":1000}', …);
+#	$cron->define(name => 'x', rule => '{"every":1000}', …);
 #
 # The handlers `note` and `nap` write a line "ID EPOCH" into DIR/runs as they
 # begin.
@@ -75,7 +75,7 @@ sub define
 	my ($self, %d) = @_;
 	my %row = (task_name => $d{name}, task_handler => $d{handler} // 'note',
 		schedule_type => $d{type} // 'FIXED_RATE',
-		rule => $d{rule} // '{"every_ms":1000}', topic => $d{topic} // 'high',
+		rule => $d{rule} // '{"every":1000}', topic => $d{topic} // 'high',
 		map { $_ => $d{$_} } grep { exists $d{$_} }
 			qw(overlap misfire misfire_max inline depends_on end_at start_at
 			task_params status source));
