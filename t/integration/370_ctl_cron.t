@@ -309,6 +309,11 @@ subtest 'a delay counts from the end of a run' => sub {
 			FROM reeve.task_definitions WHERE task_name = 'd$delay'"), $delays{$delay},
 			"$delay after its end");
 	}
+	sql("UPDATE reeve.task_definitions SET next_fire = NULL,
+		last_fire = now() - interval '1 minute'; SELECT reeve.loose_ends()");
+	is(sql("SELECT extract(epoch FROM next_fire - last_end)::real
+		FROM reeve.task_definitions WHERE task_name = 'd1d'"), 86400,
+		'and so if the end of the run is lost');
 };
 
 # Ends a run as a worker would, after so many ms.
