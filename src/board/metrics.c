@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "board/metrics_cron.h"
 #include "board/report.h"
 #include "board/view.h"
 
@@ -540,6 +541,7 @@ void report_metrics(const struct board *b, struct buf *out)
 	struct metrics m = {
 		.out = out, .series = &b->map->series, .now = clock_now()
 	};
+	bool has_cron = false;
 	struct view v;
 	size_t i;
 	int pool;
@@ -555,10 +557,13 @@ void report_metrics(const struct board *b, struct buf *out)
 		view_sum(&v, pool, &p->sum);
 		if (strcmp(p->pool.kind, "queue") == 0)
 			view_held(&v, pool, m.held);
+		has_cron |= strcmp(p->pool.kind, "crontab") == 0;
 		m.pool_count++;
 	}
 	view_done(&v);
 	for (i = 0; i < METRICS_FAMILIES; i++)
 		metrics_write(&m, &metrics_families[i]);
+	if (has_cron)
+		metrics_cron(&b->map->series.cron, m.now, out);
 	free(m.pools);
 }

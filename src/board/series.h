@@ -80,6 +80,7 @@ struct series_cron {
 	_Atomic uint64_t failures;        /* steps that PostgreSQL refused */
 	_Atomic uint64_t outbox_sent;     /* rows taken to Redis */
 	_Atomic uint64_t outbox_failed;
+	_Atomic int64_t healthy_until_us; /* clock_now */
 	/* Of the leader alone; valid while leader_until_us is to come. */
 	_Atomic int64_t leader_until_us; /* clock_now */
 	_Atomic int64_t term;

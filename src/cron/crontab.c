@@ -21,6 +21,17 @@ int64_t crontab_now(const struct crontab *c)
 	return clock_now() + c->clock_ahead_us;
 }
 
+void crontab_count(struct crontab *c)
+{
+	struct outbox_figures now;
+
+	outbox_figures(c->outbox, &now);
+	atomic_fetch_add(&c->series->outbox_sent, now.sent - c->counted.sent);
+	atomic_fetch_add(
+		&c->series->outbox_failed, now.failed - c->counted.failed);
+	c->counted = now;
+}
+
 static void crontab_on_drained(void *arg)
 {
 	struct crontab *c = arg;

@@ -24,6 +24,7 @@
 #include "link/pg.h"
 #include "link/redis.h"
 #include "loop/loop.h"
+#include "store/outbox.h"
 
 #define CRONTAB_NAME_MAX 160
 
@@ -31,7 +32,6 @@ struct due;
 struct inlines;
 struct leader;
 struct load;
-struct outbox;
 struct registry;
 
 enum crontab_drain {
@@ -51,6 +51,7 @@ struct crontab {
 	struct pg *pg;
 	struct redis *redis;
 	struct outbox *outbox;
+	struct outbox_figures counted; /* what the board knows of it */
 	struct series_cron *series;
 	struct plan plan;
 	struct load *load;
@@ -69,6 +70,8 @@ extern const struct role role_crontab;
 
 /* Microseconds since 1970 by PostgreSQL's clock. */
 int64_t crontab_now(const struct crontab *c);
+/* What the outbox has done goes to the board. */
+void crontab_count(struct crontab *c);
 /* Something came to its end: is this the end of the drain? */
 void crontab_settle(struct crontab *c);
 

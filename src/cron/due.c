@@ -247,6 +247,7 @@ static void due_on_fired(const struct pg_result *r, void *arg)
 			log_error("%zu definitions can't be fired: %s, trying "
 				  "again in 1 s",
 				fire_steps(b->fire), pg_result_error(r));
+		atomic_fetch_add(&u->crontab->series->failures, 1);
 		u->rest_us = clock_now() + DUE_REST_US;
 	}
 	due_land(b);

@@ -22,6 +22,8 @@
  * many. */
 #define LOAD_CLOCKS 4
 #define LOAD_DRIFT  10000
+/* Without one for so many looks PostgreSQL is not there. */
+#define LOAD_HEALTHY_SCANS 3
 /* Definitions read in one go. */
 #define LOAD_PART 1000
 
@@ -362,6 +364,8 @@ static void load_on_clock(const struct pg_result *r, void *arg)
 		return;
 	load_take_clock(l, pg_result_int(r, 0, 0, 0), clock_now());
 	load_judge_wall(c);
+	atomic_store(&c->series->healthy_until_us,
+		clock_now() + LOAD_HEALTHY_SCANS * c->options->scan_us);
 	due_set_running(c->due, load_is(pg_result_text(r, 0, 1), "t"));
 	if (is_first) {
 		load_look_at_window(l);
@@ -388,6 +392,7 @@ static void load_on_scan(void *arg)
 	struct load *l = arg;
 
 	loop_timer_start(l->scan, l->crontab->options->scan_us);
+	crontab_count(l->crontab);
 	if (l->crontab->drain != CRONTAB_SERVING || !pg_is_up(l->crontab->pg))
 		return;
 	l->clock_left = LOAD_CLOCKS - 1;

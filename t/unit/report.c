@@ -190,6 +190,26 @@ static void test_metrics(void)
 		"but no requests of theirs");
 }
 
+static void test_crontab(void)
+{
+	struct series_cron *s = &board.map->series.cron;
+
+	has_str("\nreeve_scheduler_leader 0\n", metrics(),
+		"a node that does not lead says so");
+	ok(strstr(metrics(), "reeve_outbox_length") == NULL,
+		"and does not know what the leader knows");
+	atomic_store(&s->leader_until_us, clock_now() + US_PER_S);
+	atomic_store(&s->outbox_length, 7);
+	atomic_store(&s->runs[SERIES_CRON_MISFIRED], 3);
+	series_observe(&s->lateness, 100);
+	has_str("\nreeve_scheduler_leader 1\n", metrics(), "one that does");
+	has_str("\nreeve_outbox_length 7\n", metrics(), "knows the outbox");
+	has_str("\nreeve_cron_runs_total{kind=\"misfired\"} 3\n", metrics(),
+		"what definitions came to is counted");
+	has_str("\nreeve_cron_lateness_seconds_bucket{le=\"0.000128\"} 1\n",
+		metrics(), "and how late");
+}
+
 static void test_replaced(void)
 {
 	char *before = strdup(metrics());
@@ -250,6 +270,7 @@ int main(void)
 	test_status();
 	test_reload();
 	test_metrics();
+	test_crontab();
 	test_replaced();
 	test_generations();
 	test_split();
