@@ -231,6 +231,13 @@ static void call_start(struct call *call)
 		db_await(call, call_know);
 }
 
+/* Its answer waits for the database: many of them may be in hand. */
+static void call_later(struct call *call)
+{
+	http_request_own(call->req);
+	call_start(call);
+}
+
 void call_begin(struct service *s, struct http_request *req)
 {
 	const char *name;
@@ -244,5 +251,5 @@ void call_begin(struct service *s, struct http_request *req)
 	else if (r->plain != NULL)
 		r->plain(s->board, req);
 	else
-		call_start(call_new(s, req, r, name));
+		call_later(call_new(s, req, r, name));
 }

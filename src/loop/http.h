@@ -100,6 +100,13 @@ void http_server_use_ids(struct http_server *s);
 void http_server_set_origin(
 	struct http_server *s, const struct http_origin *origin);
 
+/*
+ * For a request that will be answered late: give it memory of its own size,
+ * or it keeps the 16 KiB that it was read into.  What was borrowed from it
+ * before is gone, and may be asked for again.
+ */
+void http_request_own(struct http_request *req);
+
 /* All borrowed until http_reply. */
 enum http_method http_request_method(const struct http_request *req);
 /* "GET" of HTTP_GET. */
@@ -193,7 +200,8 @@ void http_reply_finish(struct http_request *req);
 void http_reply_cut(struct http_request *req);
 
 enum http_stream_event {
-	HTTP_STREAM_GONE = 1,  /* the client has left: finish, soon or late */
+	HTTP_STREAM_GONE = 1,  /* the client has left: finish, soon or late;
+				  nothing else is told any more */
 	HTTP_STREAM_DRAIN = 2, /* the server drains: finish, it waits for it */
 	HTTP_STREAM_ROOM = 4   /* all is sent, after a chunk was not taken */
 };

@@ -300,7 +300,8 @@ static void http_conn_keep(
 	struct http_server *s = c->server;
 	bool is_own = data == c->in.data;
 
-	if (c->is_handling && http_request_keep(c->req, data)) {
+	if (c->is_handling && http_request_keep(c->req, data,
+				      is_own ? c->in.cap : HTTP_READ_SIZE)) {
 		if (is_own)
 			c->in = (struct buf)BUF_INIT;
 		else

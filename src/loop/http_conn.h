@@ -28,7 +28,7 @@
 
 #define HTTP_READ_SIZE  16384      /* of one read */
 #define HTTP_WRITE_SIZE 65536      /* answers gathered before a write */
-#define HTTP_HELD_MAX   (64 << 20) /* bytes in buffers of connections */
+#define HTTP_HELD_MAX   (64 << 20) /* bytes of server->held */
 #define HTTP_ACCEPT_MAX \
 	4                             /* connections taken per wake-up, so
 					that other processes get some */
@@ -65,7 +65,8 @@ struct http_request {
 	TAILQ_ENTRY(http_request) entry; /* in `list` */
 	struct http_requests *list;      /* the server's; NULL: in none */
 	char *data;       /* what the offsets of `parse` refer to */
-	char *owned;      /* the buffer `data` lies in, when late */
+	char *owned;      /* the buffer `data` lies in, when late or asked */
+	size_t held;      /* what it has put to server->held: bytes of that */
 	int64_t began_us; /* its first byte */
 	uint8_t timed;    /* enum http_conn_state: whose deadline it has got */
 	bool is_stream;   /* http_reply_begin was called */
@@ -149,7 +150,7 @@ struct http_server {
 	struct http_conn *current;  /* whose answers `out` gathers; NULL */
 	char *read_buffer;          /* HTTP_READ_SIZE; NULL: given away */
 	struct buf out;
-	size_t held; /* bytes in buffers of connections */
+	size_t held; /* bytes in buffers of connections and requests */
 
 	int64_t date_s; /* second of `date` */
 	char date[40];  /* "Date: …\r\n" */
@@ -205,8 +206,10 @@ void http_answer_problem(struct buf *body, int status, const char *detail);
 struct http_request *http_request_take(struct http_server *s);
 void http_request_drop(struct http_server *s, struct http_request *req);
 /* Its handler has returned without an answer.  True: it owns `buffer` from
- * now on; false: it has no need of it. */
-bool http_request_keep(struct http_request *req, char *buffer);
+ * now on, `size` bytes; false: it has no need of it. */
+bool http_request_keep(struct http_request *req, char *buffer, size_t size);
+/* Move the first `len` bytes of it to memory of that size. */
+void http_request_shrink(struct http_request *req, size_t len);
 /* Move it to another list of its server; NULL: to none. */
 void http_request_list(struct http_request *req, struct http_requests *list);
 /* The handler's part is over: counted, told, freed. */

@@ -38,20 +38,49 @@ void http_request_drop(struct http_server *s, struct http_request *req)
 	free(req->user);
 	free(req->owned);
 	req->query = req->user = req->owned = NULL;
+	if (s != NULL)
+		s->held -= req->held;
 	if (s != NULL && s->spare == NULL)
 		s->spare = req;
 	else
 		free(req);
 }
 
-bool http_request_keep(struct http_request *req, char *buffer)
+/* Takes buffer, in place of what it owns. */
+static void http_request_hold(
+	struct http_request *req, char *buffer, size_t size)
+{
+	free(req->owned);
+	req->owned = buffer;
+	if (req->server != NULL)
+		req->server->held += size - req->held;
+	req->held = size;
+}
+
+bool http_request_keep(struct http_request *req, char *buffer, size_t size)
 {
 	if (req->list == NULL)
 		http_request_list(req, &req->server->late);
 	if (req->owned != NULL)
 		return false;
-	req->owned = buffer;
+	http_request_hold(req, buffer, size);
 	return true;
+}
+
+void http_request_shrink(struct http_request *req, size_t len)
+{
+	char *copy = xmalloc(len + 1);
+
+	memcpy(copy, req->data, len);
+	req->data = copy;
+	http_request_hold(req, copy, len + 1);
+}
+
+/* A long one fills its buffer well enough. */
+void http_request_own(struct http_request *req)
+{
+	if (req->owned == NULL && req->parse.used <= HTTP_READ_SIZE / 2)
+		http_request_shrink(req, req->parse.used);
 }
 
 void http_request_list(struct http_request *req, struct http_requests *list)

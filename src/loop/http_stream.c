@@ -9,25 +9,10 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "loop/http_conn.h"
-
-/* A stream may last for hours: it needs its header only, in no more memory
- * than that takes. */
-static void http_stream_shrink(struct http_request *req)
-{
-	char *copy = xmalloc(req->parse.body + 1);
-
-	memcpy(copy, req->data, req->parse.body);
-	free(req->owned);
-	req->owned = req->data = copy;
-	req->parse.body_len = 0;
-}
 
 /* A client that vanished without a word is found out when it does not confirm
  * what it was sent; otherwise the kernel goes on for a quarter of an hour. */
@@ -67,7 +52,9 @@ void http_reply_begin(
 	req->is_stream = true;
 	req->status = status;
 	req->begun_us = clock_now();
-	http_stream_shrink(req);
+	/* It may last for hours, and needs its header only. */
+	http_request_shrink(req, req->parse.body);
+	req->parse.body_len = 0;
 	if (req->server == NULL)
 		return;
 	if (req->conn != NULL)
@@ -155,13 +142,15 @@ void http_stream_tell(struct http_request *req, enum http_stream_event event)
 
 	if (!req->is_stream || s == NULL)
 		return;
+	/* To who is gone nothing else matters. */
+	if (req->conn == NULL && event != HTTP_STREAM_GONE)
+		return;
 	req->news |= (uint8_t)event;
 	if (req->list != &s->news)
 		http_request_list(req, &s->news);
 	http_server_arm(s, 0);
 }
 
-/* To who is gone nothing else matters. */
 static enum http_stream_event http_stream_take(struct http_request *req)
 {
 	enum http_stream_event event = HTTP_STREAM_ROOM;

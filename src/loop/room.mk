@@ -45,6 +45,11 @@ t_unit_http_origin_t_SOURCES = t/unit/http_origin.c t/unit/http_help.c \
 	t/unit/http_help.h t/tap.c t/tap.h
 t_unit_http_origin_t_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/http_random.t
+t_unit_http_random_t_SOURCES = t/unit/http_random.c t/unit/http_help.c \
+	t/unit/http_help.h t/tap.c t/tap.h
+t_unit_http_random_t_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/http_stream.t
 t_unit_http_stream_t_SOURCES = t/unit/http_stream.c t/unit/http_help.c \
 	t/unit/http_help.h t/tap.c t/tap.h

@@ -66,6 +66,13 @@ static void reply_field(struct http_request *req)
 	reply_text(req, bad == 0 ? "good" : "bad");
 }
 
+static void keep_own(struct http_request *req)
+{
+	http_request_own(req);
+	http_request_own(req);
+	t.late[t.late_count++] = req;
+}
+
 static void on_request(struct http_request *req, void *arg)
 {
 	const char *path = http_request_path(req), *body;
@@ -75,6 +82,8 @@ static void on_request(struct http_request *req, void *arg)
 	body = http_request_body(req, &len);
 	if (strcmp(path, "/late") == 0)
 		t.late[t.late_count++] = req;
+	else if (strcmp(path, "/own") == 0)
+		keep_own(req);
 	else if (strcmp(path, "/big") == 0)
 		http_reply(req, 200, "text/plain", t.big, BIG_SIZE);
 	else if (strcmp(path, "/echo") == 0)
@@ -439,6 +448,40 @@ static void test_late(void)
 	server_close();
 }
 
+static void wait_late(size_t count)
+{
+	while (t.late_count < count)
+		help_pump(MS);
+}
+
+static void test_own(void)
+{
+	const char *body;
+	struct client c;
+	size_t len;
+
+	server_open(&help_limits, AF_INET);
+	client_open(&c);
+	client_send(&c, "POST /own?a=b HTTP/1.1\r\nHost: a\r\nX: y\r\n"
+			"Content-Length: 4\r\n\r\nbody" GET("/1") GET("/late")
+				GET("/2"));
+	wait_late(1);
+	body = http_request_body(t.late[0], &len);
+	ok(len == 4 && memcmp(body, "body", 4) == 0,
+		"a request with memory of its own has its body");
+	is_str("/own", http_request_path(t.late[0]), "its path");
+	is_str("b", http_request_query(t.late[0], "a"), "its query");
+	is_str("y", http_request_header(t.late[0], "x"), "its header");
+	reply_text(t.late[0], "own");
+	wait_late(2);
+	ok(client_wait(&c, "\r\n\r\n/1"),
+		"what came in the same piece is answered behind it");
+	reply_text(t.late[1], "late");
+	ok(client_wait(&c, "\r\n\r\n/2"), "up to the last");
+	client_close(&c);
+	server_close();
+}
+
 static void test_drain(void)
 {
 	struct client idle, fresh, busy;
@@ -597,6 +640,7 @@ int main(void)
 	test_slow();
 	test_slow_reader();
 	test_late();
+	test_own();
 	test_drain();
 	test_drain_idle();
 	test_full();
