@@ -194,6 +194,7 @@ CREATE TABLE reeve.task_instances (
 	deadline timestamptz,
 	trigger text NOT NULL DEFAULT 'push', -- cron, manual, api, push
 	is_held boolean NOT NULL DEFAULT false, -- waits for another run's end
+	is_counted boolean, -- true: against its tenant's limit
 	children int NOT NULL DEFAULT 0, -- subtasks; then it is no run itself
 	children_done int NOT NULL DEFAULT 0,
 	children_failed int NOT NULL DEFAULT 0,
@@ -219,6 +220,13 @@ CREATE TABLE reeve.task_active (
 	since timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX ON reeve.task_active (definition_id);
+
+-- Runs that are not over, of tenants that may have only so many.
+CREATE TABLE reeve.tenant_runs (
+	instance_id uuid PRIMARY KEY,
+	tenant_id text NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX ON reeve.tenant_runs (tenant_id);
 
 -- Uniqueness of tasks that are not over.
 CREATE TABLE reeve.task_keys (
@@ -428,6 +436,8 @@ BEGIN
 	END IF;
 	DELETE FROM task_keys k USING unnest(ended) e
 		WHERE k.instance_id = e.id AND e.unique_key IS NOT NULL;
+	DELETE FROM tenant_runs r USING unnest(ended) e
+		WHERE r.instance_id = e.id AND e.is_counted;
 
 	-- Definitions.
 	SELECT array_agg(DISTINCT e.task_definition_id) INTO ran FROM unnest(ended) e
@@ -550,12 +560,16 @@ BEGIN
 			VALUES (was.tenant_id, was.unique_key, task) ON CONFLICT DO NOTHING;
 		IF NOT FOUND THEN
 			RAISE EXCEPTION 'another task holds the unique key "%"', was.unique_key
-				USING ERRCODE = 'unique_violation';
+				USING ERRCODE = 'RV409';
 		END IF;
 	END IF;
 	IF was.task_definition_id IS NOT NULL THEN
 		INSERT INTO task_active (instance_id, definition_id)
 			SELECT task, d.id FROM task_definitions d WHERE d.id = was.task_definition_id
+			ON CONFLICT DO NOTHING;
+	END IF;
+	IF was.is_counted THEN
+		INSERT INTO tenant_runs (instance_id, tenant_id) VALUES (task, was.tenant_id)
 			ON CONFLICT DO NOTHING;
 	END IF;
 	UPDATE task_instances p SET children_done = p.children_done - 1,

@@ -22,7 +22,7 @@
 #define ROWS_BEGUN                                                      \
 	" RETURNING t.id, t.epoch, t.retry_count, t.task_definition_id" \
 	" IS NOT NULL OR t.parent_id IS NOT NULL"                       \
-	" OR t.unique_key IS NOT NULL"
+	" OR t.unique_key IS NOT NULL OR t.is_counted IS NOT NULL"
 
 /* Where the row stands for another begin that was committed and of which
  * nobody heard, it bears the time of this very one.  Of what comes from Redis
