@@ -11,6 +11,7 @@
 #include "api/db.h"
 #include "api/follow.h"
 #include "api/options.h"
+#include "api/send.h"
 #include "api/service.h"
 #include "api/wire.h"
 #include "base/clock.h"
@@ -72,11 +73,18 @@ static void api_on_change(void *arg)
 		&live->connections, c->connections, memory_order_relaxed);
 }
 
-static void api_on_drained(void *arg)
+static void api_on_sent(void *arg)
 {
 	struct api *self = arg;
 
 	worker_done(self->worker);
+}
+
+static void api_on_drained(void *arg)
+{
+	struct api *self = arg;
+
+	send_drain(&self->service, api_on_sent, self);
 }
 
 static struct http_limits api_limits(const struct api_options *o)
@@ -111,6 +119,7 @@ static int api_open(struct api *self, struct err *err)
 
 static void api_close(struct api *self)
 {
+	send_close(&self->service);
 	wire_free(self->service.wire);
 	db_close(self->service.db);
 	access_close(self->service.access);

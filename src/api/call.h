@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/jsonw.h"
 
+struct once;
 struct pg_batch;
 struct service;
 struct wire_marks;
@@ -42,7 +43,10 @@ struct call {
 	void (*next)(struct call *call);
 	void (*ended)(struct call *call, bool is_done);
 	struct wire_marks *marks; /* see wire.h */
-	void *own;                /* the route's, on the arena */
+	struct once *once;        /* see once.h */
+	/* Called when a statement raises RV200: it was done before. */
+	void (*repeat)(struct call *call);
+	void *own; /* the route's, on the arena */
 };
 
 /* Find the route of a request and see it through: answers 404, 405, 413, 415,

@@ -170,7 +170,11 @@ static void db_refuse(struct call *call, const struct pg_result *error)
 	const char *text = arena_strdup(call->arena, pg_result_error(error));
 	int status = strncmp(state, "RV", 2) == 0 ? atoi(state + 2) : 0;
 
-	if (status >= 400 && status <= 599) {
+	if (status == 200 && call->repeat != NULL) {
+		call->repeat(call);
+	} else if (status == 429) {
+		call_reply_later(call, status, text, 1);
+	} else if (status >= 400 && status <= 599) {
 		call_reply_problem(call, status, text);
 	} else if (strcmp(state, "23505") == 0) {
 		call_reply_problem(
@@ -222,6 +226,12 @@ int db_send_quietly(struct call *call, db_ended_fn fn)
 	if (batch == NULL)
 		return -1;
 	return pg_batch_send(batch, db_on_end, call);
+}
+
+void db_drop(struct call *call)
+{
+	pg_batch_free(call->batch);
+	call->batch = NULL;
 }
 
 void db_send(struct call *call)

@@ -47,6 +47,8 @@ void db_begin(struct call *call);
 void db_add(struct call *call, const struct pg_statement *s,
 	const char *const *values, db_rows_fn rows);
 void db_send(struct call *call);
+/* Instead of sending it; the call is not answered. */
+void db_drop(struct call *call);
 /* Instead of answering, go on in `next` after the commit. */
 typedef void (*db_next_fn)(struct call *call);
 void db_send_then(struct call *call, db_next_fn next);

@@ -8,6 +8,7 @@
 #include "api/call.h"
 #include "api/db.h"
 #include "api/definitions.h"
+#include "api/once.h"
 #include "api/service.h"
 #include "base/clock.h"
 #include "conf/conf.h"
@@ -513,7 +514,7 @@ static bool definition_match(struct call *call, const char **ret_version)
 static void definition_put_etag(
 	struct call *call, const struct pg_result *r, int column)
 {
-	(void)http_reply_header(call->req, "ETag",
+	once_header(call, "ETag",
 		arena_printf(
 			call->arena, "\"%s\"", pg_result_text(r, 0, column)));
 }
@@ -558,7 +559,7 @@ static void definition_on_changed(struct call *call, const struct pg_result *r)
 
 static void definition_on_created(struct call *call, const struct pg_result *r)
 {
-	(void)http_reply_header(call->req, "Location",
+	once_header(call, "Location",
 		arena_printf(call->arena, "/api/v1/tasks/definitions/%s",
 			pg_result_text(r, 0, 0)));
 	definition_on_one(call, r);
@@ -682,9 +683,10 @@ static void definition_serve_create(struct call *call)
 {
 	const char *values[VALUE_COUNT] = { NULL };
 
-	if (definition_read(call, values))
-		db_query(call, &definition_create, values,
-			definition_on_created);
+	if (!definition_read(call, values) || !once_begin(call))
+		return;
+	db_add(call, &definition_create, values, definition_on_created);
+	once_send(call, NULL);
 }
 
 static void definition_serve_update(struct call *call)
@@ -820,7 +822,7 @@ const struct route definition_routes[] = {
 	{ .method = HTTP_POST,
 		.path = "/api/v1/tasks/definitions",
 		.operation = "createDefinition",
-		.summary = "create a definition",
+		.summary = "create a definition; Idempotency-Key: once",
 		.role = ROUTE_OPERATOR,
 		.body = definition_body,
 		.shape = ROUTE_ONE,

@@ -6,6 +6,7 @@
 #include "api/instances.h"
 #include "api/openapi.h"
 #include "api/route.h"
+#include "api/tasks.h"
 #include "base/buf.h"
 
 const char *const route_role_names[ROUTE_ROLE_COUNT] = {
@@ -28,6 +29,7 @@ static const char *const route_methods[HTTP_METHOD_COUNT] = {
 /* The routes asked most often first. */
 const struct route *const route_tables[] = {
 	health_routes,
+	task_routes,
 	definition_routes,
 	instance_routes,
 	openapi_routes,

@@ -13,6 +13,7 @@
 struct access_book;
 struct db;
 struct follow;
+struct outbox;
 struct wire;
 
 struct service {
@@ -23,6 +24,7 @@ struct service {
 	struct db *db;                     /* owned; NULL: none is configured */
 	struct access_book *access;        /* owned; NULL with auth: none */
 	struct wire *wire;                 /* owned */
+	struct outbox *outbox;             /* owned; NULL: see send.h */
 	LIST_HEAD(, follow) follows;       /* owned: logs that are streamed */
 };
 

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/answer.h"
+#include "api/call.h"
+#include "api/db.h"
+#include "api/instances.h"
+#include "api/once.h"
+#include "api/send.h"
+#include "api/service.h"
+#include "api/tasks.h"
+#include "base/uuid.h"
+#include "conf/conf.h"
+#include "conf/handler.h"
+#include "task/keys.h"
+
+#define TASK_PARAMS_BYTES   1000000
+#define TASK_SUBTASKS_MAX   1000
+#define TASK_TIMEOUT_MAX_MS (INT64_C(30) * 86400 * 1000)
+#define TASK_DELAY_MAX_MS   (INT64_C(3660) * 86400 * 1000)
+
+#define TASK_COMMON_FIELDS                                             \
+	{ .name = "params",                                            \
+		.type = FIELD_OBJECT,                                  \
+		.maximum = TASK_PARAMS_BYTES,                          \
+		.default_text = "{}",                                  \
+		.help = "for the handler" },                           \
+		{ .name = "topic",                                     \
+			.type = FIELD_STRING,                          \
+			.minimum = 1,                                  \
+			.maximum = CONF_TOPIC_MAX,                     \
+			.help = "common; of a subtask: as the task" }, \
+		{ .name = "priority",                                  \
+			.type = FIELD_INT,                             \
+			.minimum = -1000000,                           \
+			.maximum = 1000000,                            \
+			.help = "1; of a subtask: as the task" },      \
+		{ .name = "timeout",                                   \
+			.type = FIELD_DURATION,                        \
+			.minimum = 1,                                  \
+			.maximum = TASK_TIMEOUT_MAX_MS,                \
+			.help = "unset: the handler's" },              \
+	{                                                              \
+		.name = "retry", .type = FIELD_INT, .minimum = 0,      \
+		.maximum = 1000,                                       \
+		.help = "further attempts; unset: the handler's"       \
+	}
+
+static const struct field task_subtask[] = {
+	{ .name = "handler",
+		.type = FIELD_STRING,
+		.minimum = 1,
+		.maximum = 128,
+		.help = "unset: the task's" },
+	TASK_COMMON_FIELDS,
+	{ .name = NULL },
+};
+
+static const struct field task_body[] = {
+	{ .name = "handler",
+		.type = FIELD_STRING,
+		.is_required = true,
+		.minimum = 1,
+		.maximum = 128,
+		.help = "a handler of process.yaml" },
+	TASK_COMMON_FIELDS,
+	{ .name = "delay",
+		.type = FIELD_DURATION,
+		.minimum = 0,
+		.maximum = TASK_DELAY_MAX_MS,
+		.help = "not before so long from now" },
+	{ .name = "at",
+		.type = FIELD_TIME,
+		.help = "not before then, instead of delay" },
+	{ .name = "deadline",
+		.type = FIELD_TIME,
+		.help = "not begun after then: TIMEOUT" },
+	{ .name = "uniqueKey",
+		.type = FIELD_STRING,
+		.minimum = 1,
+		.maximum = 128,
+		.help = "while another of the tenant with it is not over: "
+			"409" },
+	{ .name = "subtasks",
+		.type = FIELD_LIST,
+		.maximum = TASK_SUBTASKS_MAX,
+		.rows = task_subtask,
+		.help = "are run instead of the task, which ends with the "
+			"last of them" },
+	{ .name = NULL },
+};
+
+enum {
+	TASK_ID,
+	TASK_HANDLER,
+	TASK_TOPIC,
+	TASK_PARAMS,
+	TASK_DELAY,
+	TASK_AT,
+	TASK_KEY,
+	TASK_PRIORITY,
+	TASK_TIMEOUT_MS,
+	TASK_RETRY,
+	TASK_DEADLINE,
+	TASK_SUBTASKS,
+	TASK_WHO,
+	TASK_REQUEST,
+	TASK_VALUES
+};
+
+static const struct pg_statement task_create = {
+	.name = "api_task_create",
+	.text = "SELECT " INSTANCE_COLUMNS " FROM reeve.task_create($1::uuid,"
+		" $2, $3, $4, $5::bigint, 'epoch'::timestamptz + $6::bigint *"
+		" interval '1 us', $7, $8::bigint, $9::bigint, $10::int,"
+		" 'epoch'::timestamptz + $11::bigint * interval '1 us',"
+		" $12::jsonb, $13, $14) i",
+	.params = TASK_VALUES,
+};
+
+static const char *task_number(
+	const struct call *call, const struct field_values *v, const char *name)
+{
+	const struct field_value *one = field_get(v, name);
+
+	return one->is_set ? arena_printf(call->arena, "%lld",
+				     (long long)one->number)
+			   : NULL;
+}
+
+static const char *task_text(const struct field_values *v, const char *name)
+{
+	const struct field_value *one = field_get(v, name);
+
+	return one->is_set ? one->text : NULL;
+}
+
+/* What is wrong with one, besides its types; path: "subtasks[3]." */
+static void task_check(const struct call *call, const struct field_values *v,
+	const char *path, struct field_faults *faults)
+{
+	const char *handler = task_text(v, "handler");
+	const char *topic = task_text(v, "topic");
+
+	if (handler != NULL &&
+		conf_handler_find(call->service->conf, handler) == NULL)
+		field_fault(faults, call->arena,
+			arena_printf(call->arena, "%shandler", path),
+			"process.yaml of this node has no handler of that "
+			"name");
+	if (topic != NULL &&
+		topic[strspn(topic,
+			"abcdefghijklmnopqrstuvwxyz0123456789_-")] != '\0')
+		field_fault(faults, call->arena,
+			arena_printf(call->arena, "%stopic", path),
+			"is a name of a-z, 0-9, _ and -");
+}
+
+static bool task_is_good(struct call *call)
+{
+	const struct field_value *parts = field_get(&call->body, "subtasks");
+	struct field_faults faults = { .count = 0 };
+	size_t i;
+
+	task_check(call, &call->body, "", &faults);
+	for (i = 0; parts->is_set && i < parts->count; i++)
+		task_check(call, &parts->lists[i],
+			arena_printf(call->arena, "subtasks[%zu].", i),
+			&faults);
+	if (field_get(&call->body, "delay")->is_set &&
+		field_get(&call->body, "at")->is_set)
+		field_fault(&faults, call->arena, "at",
+			"does not go with delay: one of the two");
+	if (faults.count > 0)
+		call_reply_faults(call, &faults);
+	return faults.count == 0;
+}
+
+static void task_put_number(
+	struct jsonw *j, const struct field_values *v, const char *name)
+{
+	const struct field_value *one = field_get(v, name);
+
+	if (one->is_set)
+		jsonw_int(j, name, one->number);
+}
+
+static const char *task_or(const char *text, const char *otherwise)
+{
+	return text != NULL ? text : otherwise;
+}
+
+/* Its row, in the words of reeve.task_create. */
+static void task_put_part(struct jsonw *j, const struct field_values *v,
+	const char *const values[TASK_VALUES])
+{
+	char id[UUID_TEXT_LEN + 1];
+
+	uuid_new(id);
+	jsonw_object(j, NULL);
+	jsonw_str(j, "id", id);
+	jsonw_str(j, "handler",
+		task_or(task_text(v, "handler"), values[TASK_HANDLER]));
+	jsonw_str(j, "topic",
+		keys_alias(task_or(task_text(v, "topic"), values[TASK_TOPIC])));
+	jsonw_str(j, "params", task_or(task_text(v, "params"), "{}"));
+	if (field_get(v, "priority")->is_set)
+		task_put_number(j, v, "priority");
+	else
+		jsonw_int(j, "priority",
+			strtoll(values[TASK_PRIORITY], NULL, 10));
+	task_put_number(j, v, "timeout");
+	task_put_number(j, v, "retry");
+	jsonw_end_object(j);
+}
+
+static const char *task_parts(
+	const struct call *call, const char *const values[TASK_VALUES])
+{
+	const struct field_value *parts = field_get(&call->body, "subtasks");
+	struct buf text = BUF_INIT;
+	const char *kept;
+	struct jsonw j;
+	size_t i;
+
+	if (!parts->is_set)
+		return NULL;
+	jsonw_init(&j, &text);
+	jsonw_array(&j, NULL);
+	for (i = 0; i < parts->count; i++)
+		task_put_part(&j, &parts->lists[i], values);
+	jsonw_end_array(&j);
+	kept = arena_strndup(call->arena, text.data, text.len);
+	buf_done(&text);
+	return kept;
+}
+
+static void task_take(const struct call *call, const char *values[TASK_VALUES])
+{
+	const struct field_values *b = &call->body;
+	char id[UUID_TEXT_LEN + 1];
+
+	uuid_new(id);
+	values[TASK_ID] = arena_strdup(call->arena, id);
+	values[TASK_HANDLER] = task_text(b, "handler");
+	values[TASK_TOPIC] =
+		keys_alias(task_or(task_text(b, "topic"), "common"));
+	values[TASK_PARAMS] = task_or(task_text(b, "params"), "{}");
+	values[TASK_DELAY] = task_number(call, b, "delay");
+	values[TASK_AT] = task_number(call, b, "at");
+	values[TASK_KEY] = task_text(b, "uniqueKey");
+	values[TASK_PRIORITY] = task_or(task_number(call, b, "priority"), "1");
+	values[TASK_TIMEOUT_MS] = task_number(call, b, "timeout");
+	values[TASK_RETRY] = task_number(call, b, "retry");
+	values[TASK_DEADLINE] = task_number(call, b, "deadline");
+	values[TASK_SUBTASKS] = task_parts(call, values);
+	values[TASK_WHO] = call->access.who;
+	values[TASK_REQUEST] = http_request_id(call->req);
+}
+
+static void task_on_created(struct call *call, const struct pg_result *r)
+{
+	once_header(call, "Location",
+		arena_printf(call->arena, "/api/v1/tasks/instances/%s",
+			pg_result_text(r, 0, 0)));
+	answer_one(call, r);
+}
+
+static void task_serve_create(struct call *call)
+{
+	const char *values[TASK_VALUES];
+
+	if (!task_is_good(call) || !once_begin(call))
+		return;
+	task_take(call, values);
+	db_add(call, &task_create, values, task_on_created);
+	once_send(call, send_poke);
+}
+
+static const struct field task_pending[] = {
+	{ .name = "total", .type = FIELD_INT, .is_required = true },
+	{ .name = "byTopic",
+		.type = FIELD_ANY,
+		.is_required = true,
+		.help = "a member for each topic" },
+	{ .name = NULL },
+};
+
+static const struct field task_stats_fields[] = {
+	{ .name = "pending",
+		.type = FIELD_OBJECT,
+		.is_required = true,
+		.rows = task_pending,
+		.help = "whenever they were made" },
+	{ .name = "processing", .type = FIELD_INT, .is_required = true },
+	{ .name = "completed", .type = FIELD_INT, .is_required = true },
+	{ .name = "failed",
+		.type = FIELD_INT,
+		.is_required = true,
+		.help = "FAILED and TIMEOUT" },
+	{ .name = "cancelled", .type = FIELD_INT, .is_required = true },
+	{ .name = "processingRate",
+		.type = FIELD_NUMBER,
+		.is_required = true,
+		.help = "ended a second, over the last minute" },
+	{ .name = "successRate",
+		.type = FIELD_NUMBER,
+		.help = "of those that ended" },
+	{ .name = "meanDuration", .type = FIELD_NUMBER, .help = "ms" },
+	{ .name = "since",
+		.type = FIELD_TIME,
+		.is_required = true,
+		.help = "runs made before then are not counted, but for "
+			"pending" },
+	{ .name = NULL },
+};
+
+/* Parents are no runs themselves. */
+static const struct pg_statement task_stats = {
+	.name = "api_task_stats",
+	.text = "WITH since AS (SELECT clock_timestamp() - $2::bigint *"
+		" interval '1 ms' AS at), waiting AS (SELECT topic, count(*) AS"
+		" n FROM reeve.task_instances WHERE tenant_id = $1"
+		" AND status = 'PENDING' AND children = 0 GROUP BY topic),"
+		" made AS (SELECT count(*) FILTER (WHERE status = 'RUNNING') AS"
+		" processing, count(*) FILTER (WHERE status = 'SUCCESS') AS"
+		" completed, count(*) FILTER (WHERE status IN ('FAILED',"
+		" 'TIMEOUT')) AS failed, count(*) FILTER (WHERE status ="
+		" 'CANCELLED') AS cancelled, count(*) FILTER (WHERE end_time >="
+		" clock_timestamp() - interval '1 minute' AND status IN"
+		" ('SUCCESS', 'FAILED', 'TIMEOUT', 'CANCELLED')) AS ended,"
+		" avg(execution_duration) FILTER (WHERE status NOT IN"
+		" ('PENDING', 'RUNNING')) AS mean"
+		" FROM reeve.task_instances WHERE tenant_id = $1"
+		" AND children = 0 AND id >= (SELECT reeve.uuid_floor(at)"
+		" FROM since)) SELECT json_build_object('total',"
+		" coalesce((SELECT sum(n) FROM waiting), 0), 'byTopic',"
+		" coalesce((SELECT json_object_agg(topic, n) FROM waiting),"
+		" '{}')), processing, completed, failed, cancelled,"
+		" round(ended / 60.0, 3), round(completed::numeric /"
+		" nullif(completed + failed, 0), 4), round(mean, 3),"
+		" reeve.iso((SELECT at FROM since)) FROM made",
+	.params = 2,
+};
+
+static void task_serve_stats(struct call *call)
+{
+	const struct field_value *window = field_get(&call->query, "window");
+
+	db_query(call, &task_stats,
+		(const char *[]){ call->access.tenant,
+			arena_printf(call->arena, "%lld",
+				window->is_set ? (long long)window->number
+					       : 86400000LL) },
+		answer_one);
+}
+
+static const struct field task_stats_query[] = {
+	{ .name = "window",
+		.type = FIELD_DURATION,
+		.minimum = 60000,
+		.maximum = INT64_C(7) * 86400 * 1000,
+		.default_text = "24h",
+		.help = "runs made since so long are counted" },
+	{ .name = NULL },
+};
+
+const struct route task_routes[] = {
+	{ .method = HTTP_POST,
+		.path = "/api/v1/tasks",
+		.operation = "createTask",
+		.tag = "tasks",
+		.summary = "run a handler, now or at a time; Idempotency-Key: "
+			   "once",
+		.role = ROUTE_OPERATOR,
+		.body = task_body,
+		.shape = ROUTE_ONE,
+		.status = 201,
+		.answer_name = "Instance",
+		.answer = instance_fields,
+		.serve = task_serve_create },
+	{ .method = HTTP_GET,
+		.path = "/api/v1/tasks/stats",
+		.operation = "getTaskStats",
+		.tag = "tasks",
+		.summary = "how many of the tenant's tasks wait, run and ended",
+		.role = ROUTE_VIEWER,
+		.query = task_stats_query,
+		.shape = ROUTE_ONE,
+		.answer_name = "TaskStats",
+		.answer = task_stats_fields,
+		.serve = task_serve_stats },
+	{ .path = NULL },
+};
