@@ -14,6 +14,7 @@ CREATE TABLE reeve.deployments (
 		'DONE', 'FAILED', 'ROLLED_BACK', 'ABORTED')),
 	reason text, -- why it did not come to be
 	is_abort_asked boolean NOT NULL DEFAULT false,
+	is_back boolean NOT NULL DEFAULT false, -- every node goes back
 	created_by text NOT NULL DEFAULT '',
 	created_at timestamptz NOT NULL DEFAULT now(),
 	started_at timestamptz,
@@ -23,19 +24,32 @@ CREATE TABLE reeve.deployments (
 CREATE UNIQUE INDEX deployments_running ON reeve.deployments (app) WHERE state = 'RUNNING';
 CREATE INDEX deployments_app ON reeve.deployments (app, id);
 
--- Where each node stands.
+-- The nodes that have the application: seen within half a minute.
+CREATE TABLE reeve.deploy_members (
+	app text NOT NULL,
+	node text NOT NULL,
+	seen_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (app, node)
+) WITH (fillfactor = 50);
+
+-- Where each node stands.  Who works on it holds the row until `until`, and
+-- says his fence with every write.
 CREATE TABLE reeve.deployment_nodes (
 	deployment_id uuid NOT NULL REFERENCES reeve.deployments (id) ON DELETE CASCADE,
 	node text NOT NULL,
 	state text NOT NULL DEFAULT 'WAITING' CHECK (state IN ('WAITING', 'FORWARD',
 		'BACK', 'DONE', 'FAILED', 'ROLLED_BACK')),
-	step text NOT NULL DEFAULT '', -- begun and not known to be over
-	from_version text,
+	step text NOT NULL DEFAULT '', -- begun, and not known to be over
+	holder text, -- NODE/POOL.INDEX/PID
+	fence bigint NOT NULL DEFAULT 0,
+	until timestamptz NOT NULL DEFAULT '-infinity',
+	from_version text, -- what was current here
+	is_known boolean NOT NULL DEFAULT false, -- from_version is set, NULL or not
 	consumers text, -- the node's key before it was lowered; NULL: none
 	is_lowered boolean NOT NULL DEFAULT false,
 	is_switched boolean NOT NULL DEFAULT false,
+	switched_at timestamptz,
 	reason text,
-	updated_at timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (deployment_id, node)
 );
 
@@ -51,15 +65,6 @@ CREATE TABLE reeve.deployment_steps (
 );
 CREATE INDEX deployment_steps_of ON reeve.deployment_steps (deployment_id, id);
 
--- Who may change an application; every write of his says the fence.
-CREATE TABLE reeve.deploy_locks (
-	app text PRIMARY KEY,
-	deployment_id uuid,
-	holder text, -- NODE/POOL.INDEX/PID
-	fence bigint NOT NULL DEFAULT 0,
-	until timestamptz NOT NULL DEFAULT '-infinity'
-);
-
 CREATE FUNCTION reeve.deployment_told() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -68,3 +73,134 @@ BEGIN
 END $$;
 CREATE TRIGGER deployment_told AFTER INSERT OR UPDATE OF state, is_abort_asked ON reeve.deployments
 	FOR EACH ROW EXECUTE FUNCTION reeve.deployment_told();
+
+-- What a node has to do for an application, if anything; takes the oldest that
+-- is queued when none runs.  One row or none.
+CREATE FUNCTION reeve.deploy_look(app text, node text, holder text)
+RETURNS TABLE (id uuid, kind text, version text, state text, step text, fence bigint,
+	from_version text, is_known boolean, consumers text, is_lowered boolean,
+	is_switched boolean, is_abort_asked boolean)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+	d reeve.deployments;
+	n reeve.deployment_nodes;
+BEGIN
+	INSERT INTO reeve.deploy_members AS m (app, node) VALUES (deploy_look.app, deploy_look.node)
+		ON CONFLICT (app, node) DO UPDATE SET seen_at = now();
+	SELECT * INTO d FROM reeve.deployments x
+		WHERE x.app = deploy_look.app AND x.state = 'RUNNING' FOR UPDATE;
+	IF NOT FOUND THEN
+		SELECT * INTO d FROM reeve.deployments x
+			WHERE x.app = deploy_look.app AND x.state = 'QUEUED'
+			ORDER BY x.id LIMIT 1 FOR UPDATE SKIP LOCKED;
+		IF NOT FOUND THEN
+			RETURN;
+		END IF;
+		IF d.is_abort_asked THEN
+			UPDATE reeve.deployments x SET state = 'ABORTED', reason = 'aborted before it began',
+				finished_at = now() WHERE x.id = d.id;
+			RETURN;
+		END IF;
+		BEGIN
+			UPDATE reeve.deployments x SET state = 'RUNNING', started_at = now()
+				WHERE x.id = d.id;
+		EXCEPTION WHEN unique_violation THEN
+			RETURN; -- another node was quicker with another one
+		END;
+		INSERT INTO reeve.deployment_nodes (deployment_id, node)
+			SELECT d.id, m.node FROM reeve.deploy_members m
+			WHERE m.app = deploy_look.app AND m.seen_at > now() - interval '30 seconds';
+	END IF;
+	IF d.is_abort_asked AND NOT d.is_back THEN
+		UPDATE reeve.deployments x SET is_back = true, reason = coalesce(x.reason, 'aborted')
+			WHERE x.id = d.id;
+		d.is_back := true;
+	END IF;
+	SELECT * INTO n FROM reeve.deployment_nodes x
+		WHERE x.deployment_id = d.id AND x.node = deploy_look.node FOR UPDATE;
+	IF NOT FOUND OR n.state IN ('FAILED', 'ROLLED_BACK') THEN
+		RETURN;
+	END IF;
+	IF n.holder IS DISTINCT FROM deploy_look.holder AND n.until > now() THEN
+		RETURN; -- somebody works on it
+	END IF;
+	IF n.state = 'WAITING' AND d.is_back THEN
+		PERFORM reeve.deploy_node_end(d.id, deploy_look.node, n.fence, 'FAILED', NULL);
+		RETURN;
+	ELSIF n.state = 'WAITING' THEN
+		IF d.strategy <> 'all' AND EXISTS (SELECT FROM reeve.deployment_nodes o
+				WHERE o.deployment_id = d.id AND o.node <> deploy_look.node
+					AND o.state IN ('FORWARD', 'BACK')) THEN
+			RETURN; -- its turn comes
+		END IF;
+		n.state := 'FORWARD';
+	ELSIF d.is_back AND n.state IN ('FORWARD', 'DONE') THEN
+		n.state := 'BACK';
+		n.step := '';
+	ELSIF n.state = 'DONE' THEN
+		RETURN;
+	END IF;
+	UPDATE reeve.deployment_nodes x SET state = n.state, step = n.step,
+			holder = deploy_look.holder, until = now() + interval '5 seconds',
+			fence = CASE WHEN x.holder IS NOT DISTINCT FROM deploy_look.holder
+				THEN x.fence ELSE x.fence + 1 END
+		WHERE x.deployment_id = d.id AND x.node = deploy_look.node
+		RETURNING * INTO n;
+	RETURN QUERY SELECT d.id, d.kind, d.version, n.state, n.step, n.fence, n.from_version,
+		n.is_known, n.consumers, n.is_lowered, n.is_switched, d.is_abort_asked;
+END $$;
+
+-- A node has come to its end, forward or back.  False: the fence is lost.
+CREATE FUNCTION reeve.deploy_node_end(deployment uuid, at_node text, with_fence bigint,
+	end_state text, why text)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+	d reeve.deployments;
+BEGIN
+	SELECT * INTO d FROM reeve.deployments WHERE id = deployment FOR UPDATE;
+	UPDATE reeve.deployment_nodes SET state = end_state, reason = coalesce(why, reason),
+			until = '-infinity', holder = NULL, step = ''
+		WHERE deployment_id = deployment AND node = at_node AND fence = with_fence;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	IF end_state <> 'DONE' AND NOT d.is_back THEN
+		d.is_back := true;
+		UPDATE reeve.deployments SET is_back = true,
+				reason = coalesce(reason, at_node || ': ' || why)
+			WHERE id = deployment;
+	END IF;
+	IF NOT d.is_back AND NOT EXISTS (SELECT FROM reeve.deployment_nodes
+			WHERE deployment_id = deployment AND state <> 'DONE') THEN
+		UPDATE reeve.deployments SET state = 'DONE', finished_at = now() WHERE id = deployment;
+	ELSIF d.is_back AND NOT EXISTS (SELECT FROM reeve.deployment_nodes
+			WHERE deployment_id = deployment AND state NOT IN ('FAILED', 'ROLLED_BACK')) THEN
+		UPDATE reeve.deployments SET finished_at = now(), state = CASE
+			WHEN is_abort_asked THEN 'ABORTED'
+			WHEN EXISTS (SELECT FROM reeve.deployment_nodes
+				WHERE deployment_id = deployment AND state = 'ROLLED_BACK') THEN 'ROLLED_BACK'
+			ELSE 'FAILED' END
+			WHERE id = deployment;
+	ELSE
+		PERFORM pg_notify('reeve_deploy', d.app);
+	END IF;
+	RETURN true;
+END $$;
+
+-- A step went wrong here: every node goes back, this one at once.
+CREATE FUNCTION reeve.deploy_turn_back(deployment uuid, at_node text, with_fence bigint, why text)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM reeve.deployments WHERE id = deployment FOR UPDATE;
+	UPDATE reeve.deployment_nodes SET state = 'BACK', step = '', reason = coalesce(reason, why)
+		WHERE deployment_id = deployment AND node = at_node AND fence = with_fence;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	UPDATE reeve.deployments SET is_back = true, reason = coalesce(reason, at_node || ': ' || why)
+		WHERE id = deployment;
+	RETURN true;
+END $$;

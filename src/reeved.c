@@ -21,6 +21,7 @@
 #include "base/title.h"
 #include "conf/conf.h"
 #include "cron/crontab.h"
+#include "deploy/deploy.h"
 #include "govern/govern.h"
 #include "kinds.h"
 #include "logger/logger.h"
@@ -38,6 +39,7 @@ static const struct role *const roles[] = {
 	&role_http,
 	&role_queue,
 	&role_crontab,
+	&role_deploy,
 	NULL,
 };
 

@@ -8,6 +8,7 @@ ROOMS = \
 	src/api/libapi.a \
 	src/queue/libqueue.a \
 	src/cron/libcron.a \
+	src/deploy/libdeploy.a \
 	src/logger/liblogger.a \
 	src/worker/libworker.a \
 	src/store/libstore.a \

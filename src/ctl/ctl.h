@@ -58,7 +58,8 @@ struct ctl {
 	const char *expires; /* token add; NULL */
 	/* tenant add and set: 0 is no limit, -1 what it was. */
 	long requests_per_s, runs_max, definitions_max;
-	int argc; /* the words after the command's name */
+	const char *app; /* deploy; NULL: the only one */
+	int argc;        /* the words after the command's name */
 	char **argv;
 };
 

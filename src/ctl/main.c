@@ -20,6 +20,8 @@
 #include "ctl/cron_state.h"
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
+#include "ctl/deploy.h"
+#include "ctl/gate.h"
 #include "ctl/handlers.h"
 #include "ctl/kept.h"
 #include "ctl/logs.h"
@@ -47,8 +49,9 @@ struct main_command {
 	unsigned options; /* enum option_group */
 };
 
-#define MAIN_MANY 1000
-#define MAIN_CRON (OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_TENANT)
+#define MAIN_MANY   1000
+#define MAIN_DEPLOY (OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_APP)
+#define MAIN_CRON   (OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_TENANT)
 
 static const struct main_command main_commands[] = {
 	{ "status", NULL, "[POOL]", "the node, its pools and workers",
@@ -163,6 +166,19 @@ static const struct main_command main_commands[] = {
 		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_LIMITS },
 	{ "tenant", "list", "", "the tenants and their limits", tenant_list, 0,
 		0, OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
+	{ "deploy", "push", "VERSION", "let a release go live", deploy_push, 1,
+		1, MAIN_DEPLOY | OPTION_DEPLOY },
+	{ "deploy", "rollback", "[VERSION]", "bring an earlier one back",
+		deploy_rollback, 0, 1, MAIN_DEPLOY | OPTION_DEPLOY },
+	{ "deploy", "list", "[-n N]", "what was deployed", deploy_list, 0, 0,
+		MAIN_DEPLOY | OPTION_LINES },
+	{ "deploy", "show", "[-f] ID", "its steps, and what they said",
+		deploy_show, 1, 1, MAIN_DEPLOY | OPTION_FOLLOW },
+	{ "deploy", "abort", "[ID]", "go back to what was there", deploy_abort,
+		0, 1, MAIN_DEPLOY },
+	{ "deploy", "gate", "VERSION",
+		"has it the handlers that stored tasks need?", gate_command, 1,
+		1, MAIN_DEPLOY },
 	{ "handlers", "check", "", "test the handlers and what is stored",
 		handlers_check, 0, 0, OPTION_JSON | OPTION_LOCAL },
 	{ "config", "show", "", "the configuration that is in effect",

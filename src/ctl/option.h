@@ -32,7 +32,9 @@ enum option_group {
 	OPTION_DAYS = 32768,
 	OPTION_RUN = 65536,
 	OPTION_TOKEN = 131072,
-	OPTION_LIMITS = 262144
+	OPTION_LIMITS = 262144,
+	OPTION_APP = 524288,
+	OPTION_DEPLOY = 1048576 /* deploy push and rollback */
 };
 
 /*

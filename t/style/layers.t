@@ -31,7 +31,7 @@ my %below = (
 	deploy => [qw(base loop conf board link task store when worker)],
 	logger => [qw(base loop conf board worker)],
 	master => [qw(base loop conf board)],
-	ctl => [qw(base loop conf board link task store when queue)],
+	ctl => [qw(base loop conf board link task store when queue deploy)],
 	'' => [qw(base loop conf board link task store when worker api govern
 		logger queue cron deploy master ctl)],
 );

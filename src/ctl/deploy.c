@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "ctl/actor.h"
+#include "ctl/app.h"
+#include "ctl/ask.h"
+#include "ctl/ctl.h"
+#include "ctl/db.h"
+#include "ctl/definition.h"
+#include "ctl/deploy.h"
+#include "ctl/lane.h"
+#include "ctl/status.h"
+#include "ctl/table.h"
+#include "deploy/options.h"
+
+/* How often --wait and -f look. */
+#define DEPLOY_LOOK_NS 100000000
+
+#define DEPLOY_UTC " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+
+#define DEPLOY_OBJECT                                                  \
+	"json_build_object('id', d.id, 'app', d.app, 'kind', d.kind, " \
+	"'version', d.version, 'from', d.from_version, 'strategy', "   \
+	"d.strategy, 'state', d.state, 'reason', d.reason, 'by', "     \
+	"d.created_by, 'created', to_char(d.created_at" DEPLOY_UTC     \
+	", 'started', to_char(d.started_at" DEPLOY_UTC                 \
+	", 'finished', to_char(d.finished_at" DEPLOY_UTC ")"
+
+static const char *const deploy_strategies[] = {
+	[DEPLOY_ROLLING] = "rolling",
+	[DEPLOY_ALL] = "all",
+	[DEPLOY_CANARY] = "canary",
+};
+
+/* What every command of these begins with. */
+struct deploying {
+	struct ctl *ctl;
+	struct conf *conf;
+	const char *app;
+	const struct deploy_options *options;
+	struct db *db;
+};
+
+static void deploy_close(struct deploying *d)
+{
+	db_close(d->db);
+	conf_free(d->conf);
+}
+
+static int deploy_open(struct ctl *c, struct deploying *d)
+{
+	int rc;
+
+	*d = (struct deploying){ .ctl = c };
+	rc = ask_read(c, &d->conf);
+	if (rc != EXIT_OK)
+		return rc;
+	rc = app_find(c, d->conf, &d->app, &d->options);
+	if (rc == EXIT_OK)
+		rc = db_open(c, &d->db);
+	if (rc != EXIT_OK)
+		deploy_close(d);
+	return rc;
+}
+
+static const char *deploy_field(const json_t *o, const char *name)
+{
+	const char *text = status_text(o, name);
+
+	return *text != '\0' ? text : "-";
+}
+
+/* The rows of a statement whose one column is JSON. */
+static int deploy_rows(struct deploying *d, const char *sql, int count,
+	const char *const *values, json_t **ret_rows)
+{
+	struct db_rows *r;
+	int rc = db_query(d->db, &r, sql, count, values);
+
+	if (rc == EXIT_OK)
+		*ret_rows = definition_rows(r);
+	return rc;
+}
+
+static void deploy_print_step(const json_t *step)
+{
+	const char *output = status_text(step, "output");
+	const char *end;
+
+	printf("%s  %s  %-13s %s\n", status_text(step, "started"),
+		status_text(step, "node"), status_text(step, "step"),
+		status_text(step, "state"));
+	for (; *output != '\0'; output = *end != '\0' ? end + 1 : end) {
+		end = output + strcspn(output, "\n");
+		printf("    %.*s\n", (int)(end - output), output);
+	}
+}
+
+/* The steps behind *at that are over; moves *at. */
+static int deploy_follow(
+	struct deploying *d, const char *id, char *at, size_t size, bool print)
+{
+	const char *values[] = { id, at };
+	json_t *rows, *step;
+	size_t i;
+	int rc = deploy_rows(d,
+		"SELECT json_build_object('id', s.id::text, 'node', s.node, "
+		"'step', s.step, 'state', s.state, 'output', s.output, "
+		"'started', to_char(s.started_at" DEPLOY_UTC
+		") FROM reeve.deployment_steps s WHERE s.deployment_id = $1 "
+		"AND s.id > $2::bigint AND (s.state <> 'RUNNING' OR EXISTS "
+		"(SELECT FROM reeve.deployments d WHERE d.id = $1 "
+		"AND d.state NOT IN ('QUEUED', 'RUNNING'))) ORDER BY s.id",
+		2, values, &rows);
+
+	if (rc != EXIT_OK)
+		return rc;
+	json_array_foreach(rows, i, step)
+	{
+		if (print)
+			deploy_print_step(step);
+		snprintf(at, size, "%s", status_text(step, "id"));
+	}
+	fflush(stdout);
+	json_decref(rows);
+	return EXIT_OK;
+}
+
+static int deploy_get(struct deploying *d, const char *id, json_t **ret_row)
+{
+	const char *values[] = { id, d->app };
+	json_t *rows;
+	int rc = deploy_rows(d,
+		"SELECT " DEPLOY_OBJECT " FROM reeve.deployments d "
+		"WHERE d.app = $2 AND d.id::text = $1",
+		2, values, &rows);
+
+	if (rc != EXIT_OK)
+		return rc;
+	*ret_row = json_incref(json_array_get(rows, 0));
+	json_decref(rows);
+	if (*ret_row == NULL)
+		return ctl_fail(EXIT_CONFIG,
+			"%s has no deployment of the id %s", d->app, id);
+	return EXIT_OK;
+}
+
+static bool deploy_is_over(const json_t *row)
+{
+	const char *state = status_text(row, "state");
+
+	return strcmp(state, "QUEUED") != 0 && strcmp(state, "RUNNING") != 0;
+}
+
+static int deploy_tell(const struct ctl *c, json_t *row)
+{
+	bool is_done = strcmp(status_text(row, "state"), "DONE") == 0;
+	const char *reason = status_text(row, "reason");
+
+	if (c->json) {
+		lane_print(json_incref(row));
+		return is_done ? EXIT_OK : EXIT_CONFIG;
+	}
+	printf("%s %s: %s%s%s\n", status_text(row, "app"),
+		status_text(row, "version"), status_text(row, "state"),
+		*reason != '\0' ? ": " : "", reason);
+	return is_done ? EXIT_OK : EXIT_CONFIG;
+}
+
+/* Until it is over; prints each step as it ends. */
+static int deploy_wait(struct deploying *d, const char *id)
+{
+	const struct timespec pause = { 0, DEPLOY_LOOK_NS };
+	char at[24] = "0";
+	json_t *row = NULL;
+	bool is_over = false;
+	int rc = EXIT_OK;
+
+	while (rc == EXIT_OK && !is_over) {
+		rc = deploy_get(d, id, &row);
+		if (rc != EXIT_OK)
+			return rc;
+		is_over = deploy_is_over(row);
+		rc = deploy_follow(d, id, at, sizeof(at), !d->ctl->json);
+		if (rc == EXIT_OK && is_over)
+			rc = deploy_tell(d->ctl, row);
+		else if (rc == EXIT_OK)
+			nanosleep(&pause, NULL);
+		json_decref(row);
+	}
+	return rc;
+}
+
+static int deploy_begin(
+	struct deploying *d, const char *kind, const char *version)
+{
+	char *who = actor_name(), *id = NULL;
+	const char *values[] = { d->app, kind, version,
+		deploy_strategies[d->options->strategy], who };
+	struct db_rows *r;
+	int rc = db_query(d->db, &r,
+		"INSERT INTO reeve.deployments (app, kind, version, strategy,"
+		" created_by) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+		5, values);
+
+	if (rc == EXIT_OK) {
+		id = xstrdup(db_text(r, 0, 0));
+		db_free(r);
+	}
+	if (rc == EXIT_OK && d->ctl->wait)
+		rc = deploy_wait(d, id);
+	else if (rc == EXIT_OK && d->ctl->json)
+		lane_print(json_pack("{s:b, s:s}", "ok", true, "id", id));
+	else if (rc == EXIT_OK)
+		puts(id);
+	free(id);
+	free(who);
+	return rc;
+}
+
+int deploy_push(struct ctl *c)
+{
+	struct deploying d;
+	int rc = app_check_version(c->argv[0]);
+
+	if (rc == EXIT_OK)
+		rc = deploy_open(c, &d);
+	if (rc != EXIT_OK)
+		return rc;
+	rc = deploy_begin(&d, "push", c->argv[0]);
+	deploy_close(&d);
+	return rc;
+}
+
+/* What was there before what is there now. */
+static int deploy_before(struct deploying *d, char **ret_version)
+{
+	const char *values[] = { d->app };
+	struct db_rows *r;
+	int rc = db_query(d->db, &r,
+		"WITH done AS (SELECT id, version FROM reeve.deployments"
+		" WHERE app = $1 AND state = 'DONE')"
+		" SELECT version FROM done WHERE version <> (SELECT version"
+		" FROM done ORDER BY id DESC LIMIT 1) ORDER BY id DESC LIMIT 1",
+		1, values);
+
+	if (rc != EXIT_OK)
+		return rc;
+	*ret_version = db_count(r) > 0 ? xstrdup(db_text(r, 0, 0)) : NULL;
+	db_free(r);
+	if (*ret_version == NULL)
+		return ctl_fail(EXIT_CONFIG,
+			"%s has no earlier release: name the version", d->app);
+	return EXIT_OK;
+}
+
+int deploy_rollback(struct ctl *c)
+{
+	struct deploying d;
+	char *before = NULL;
+	int rc = EXIT_OK;
+
+	if (c->argc > 0)
+		rc = app_check_version(c->argv[0]);
+	if (rc == EXIT_OK)
+		rc = deploy_open(c, &d);
+	if (rc != EXIT_OK)
+		return rc;
+	if (c->argc == 0)
+		rc = deploy_before(&d, &before);
+	if (rc == EXIT_OK)
+		rc = deploy_begin(
+			&d, "rollback", before != NULL ? before : c->argv[0]);
+	free(before);
+	deploy_close(&d);
+	return rc;
+}
+
+static const struct table_column deploy_columns[] = {
+	{ "CREATED", TABLE_LEFT, TABLE_FIXED },
+	{ "KIND", TABLE_LEFT, TABLE_FIXED },
+	{ "VERSION", TABLE_LEFT, TABLE_FIXED },
+	{ "STATE", TABLE_LEFT, TABLE_FIXED },
+	{ "BY", TABLE_LEFT, TABLE_OPTIONAL },
+	{ "ID", TABLE_LEFT, TABLE_FIXED },
+	{ "REASON", TABLE_LEFT, TABLE_ELASTIC },
+};
+
+static enum screen_colour deploy_colour(const char *state)
+{
+	if (strcmp(state, "DONE") == 0)
+		return SCREEN_GOOD;
+	if (strcmp(state, "QUEUED") == 0 || strcmp(state, "RUNNING") == 0)
+		return SCREEN_CHANGING;
+	return SCREEN_BAD;
+}
+
+static void deploy_print(const json_t *rows)
+{
+	struct table *t = table_new(deploy_columns,
+		sizeof(deploy_columns) / sizeof(*deploy_columns));
+	struct buf out = BUF_INIT;
+	const json_t *row;
+	struct screen s;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		table_cell(t, SCREEN_PLAIN, "%s", deploy_field(row, "created"));
+		table_cell(t, SCREEN_PLAIN, "%s", deploy_field(row, "kind"));
+		table_cell(t, SCREEN_PLAIN, "%s", deploy_field(row, "version"));
+		table_cell(t, deploy_colour(status_text(row, "state")), "%s",
+			deploy_field(row, "state"));
+		table_cell(t, SCREEN_PLAIN, "%s", deploy_field(row, "by"));
+		table_cell(t, SCREEN_PLAIN, "%s", deploy_field(row, "id"));
+		table_cell(t, SCREEN_PLAIN, "%s", deploy_field(row, "reason"));
+	}
+	screen_init(&s);
+	table_print(t, &s, 0, 0, &out);
+	fwrite(out.data, 1, out.len, stdout);
+	buf_done(&out);
+	table_free(t);
+}
+
+int deploy_list(struct ctl *c)
+{
+	struct deploying d;
+	const char *values[2];
+	char most[24];
+	json_t *rows;
+	int rc = deploy_open(c, &d);
+
+	if (rc != EXIT_OK)
+		return rc;
+	snprintf(most, sizeof(most), "%ld", c->lines);
+	values[0] = d.app;
+	values[1] = most;
+	rc = deploy_rows(&d,
+		"SELECT " DEPLOY_OBJECT " FROM reeve.deployments d "
+		"WHERE d.app = $1 ORDER BY d.id DESC LIMIT $2::int",
+		2, values, &rows);
+	if (rc == EXIT_OK && c->json)
+		lane_print(json_incref(rows));
+	else if (rc == EXIT_OK)
+		deploy_print(rows);
+	if (rc == EXIT_OK)
+		json_decref(rows);
+	deploy_close(&d);
+	return rc;
+}
+
+static int deploy_show_json(struct deploying *d, const char *id, json_t *row)
+{
+	const char *values[] = { id };
+	json_t *steps;
+	int rc = deploy_rows(d,
+		"SELECT json_build_object('node', s.node, 'step', s.step, "
+		"'state', s.state, 'output', s.output, 'started', "
+		"to_char(s.started_at" DEPLOY_UTC ", 'finished', "
+		"to_char(s.finished_at" DEPLOY_UTC ") "
+		"FROM reeve.deployment_steps s WHERE s.deployment_id = $1 "
+		"ORDER BY s.id",
+		1, values, &steps);
+
+	if (rc != EXIT_OK)
+		return rc;
+	json_object_set_new(row, "steps", steps);
+	lane_print(json_incref(row));
+	return EXIT_OK;
+}
+
+int deploy_show(struct ctl *c)
+{
+	const char *id = c->argv[0];
+	struct deploying d;
+	char at[24] = "0";
+	json_t *row;
+	int rc = deploy_open(c, &d);
+
+	if (rc != EXIT_OK)
+		return rc;
+	if (c->follow) {
+		rc = deploy_wait(&d, id);
+		deploy_close(&d);
+		return rc;
+	}
+	rc = deploy_get(&d, id, &row);
+	if (rc == EXIT_OK && c->json) {
+		rc = deploy_show_json(&d, id, row);
+		json_decref(row);
+	} else if (rc == EXIT_OK) {
+		rc = deploy_follow(&d, id, at, sizeof(at), true);
+		(void)deploy_tell(c, row);
+		json_decref(row);
+	}
+	deploy_close(&d);
+	return rc;
+}
+
+int deploy_abort(struct ctl *c)
+{
+	struct deploying d;
+	struct db_rows *r;
+	const char *values[2];
+	int rc = deploy_open(c, &d);
+
+	if (rc != EXIT_OK)
+		return rc;
+	values[0] = d.app;
+	values[1] = c->argc > 0 ? c->argv[0] : NULL;
+	rc = db_query(d.db, &r,
+		"UPDATE reeve.deployments SET is_abort_asked = true"
+		" WHERE app = $1 AND state IN ('QUEUED', 'RUNNING')"
+		" AND ($2::text IS NULL OR id::text = $2) RETURNING id, version",
+		2, values);
+	if (rc == EXIT_OK && db_count(r) == 0)
+		rc = ctl_fail(EXIT_CONFIG, "%s: nothing is under way%s%s",
+			d.app, c->argc > 0 ? " with the id " : "",
+			c->argc > 0 ? c->argv[0] : "");
+	else if (rc == EXIT_OK && c->json)
+		lane_print(json_pack(
+			"{s:b, s:s}", "ok", true, "id", db_text(r, 0, 0)));
+	else if (rc == EXIT_OK)
+		printf("%s %s goes back\n", d.app, db_text(r, 0, 1));
+	if (rc == EXIT_OK)
+		db_free(r);
+	deploy_close(&d);
+	return rc;
+}

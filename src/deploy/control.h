@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * control - a request to the governor of this node, over its socket.
+ */
+#ifndef DEPLOY_CONTROL_H
+#define DEPLOY_CONTROL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct control;
+struct loop;
+
+/* status 0: no answer; text says why.  Borrowed; the request is gone after
+ * it. */
+typedef void (*control_fn)(int status, const char *text, void *arg);
+
+/* POST path; fn is called once from the loop.  NULL with err: nobody listens
+ * at the socket. */
+struct control *control_post(struct loop *l, const char *socket_path,
+	const char *path, int64_t timeout_us, control_fn fn, void *arg,
+	struct err *err);
+/* fn is not called any more. */
+void control_cancel(struct control *c);
+
+#endif

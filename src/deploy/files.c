@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "conf/opt.h"
+#include "deploy/files.h"
+
+#define FILES_LINK_MAX 512
+#define FILES_RELEASES "releases/"
+
+bool files_is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *files_read(const char *path, size_t max, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char *text;
+	ssize_t n;
+
+	if (fd == -1) {
+		(void)err_errno(err, "%s", path);
+		return NULL;
+	}
+	text = xmalloc(max + 1);
+	n = read(fd, text, max);
+	if (n == -1) {
+		(void)err_errno(err, "%s", path);
+		free(text);
+		text = NULL;
+	} else {
+		text[n] = '\0';
+	}
+	close(fd);
+	return text;
+}
+
+static int files_make(const char *path, struct err *err)
+{
+	if (mkdir(path, 0755) == 0 ||
+		(errno == EEXIST && files_is_directory(path)))
+		return 0;
+	return err_errno(err, "%s", path);
+}
+
+/* All directories above a path. */
+static int files_make_above(const char *path, struct err *err)
+{
+	char *above = xstrdup(path), *at = above;
+	int rc = 0;
+
+	while (rc == 0 && (at = strchr(at + 1, '/')) != NULL) {
+		*at = '\0';
+		rc = files_make(above, err);
+		*at = '/';
+	}
+	free(above);
+	return rc;
+}
+
+static int files_make_below(const char *root, const char *name, struct err *err)
+{
+	char *path = xasprintf("%s/%s", root, name);
+	int rc = files_make(path, err);
+
+	free(path);
+	return rc;
+}
+
+int files_make_root(const char *root, struct err *err)
+{
+	if (files_make_above(root, err) != 0 || files_make(root, err) != 0 ||
+		files_make_below(root, "releases", err) != 0)
+		return -1;
+	return files_make_below(root, "shared", err);
+}
+
+/* What was changed in the directory of a path is on the disk. */
+static int files_sync_above(const char *path, struct err *err)
+{
+	char *above = xstrdup(path);
+	int fd, rc = 0;
+
+	*strrchr(above, '/') = '\0';
+	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fsync(fd) == -1)
+		rc = err_errno(err, "%s", above);
+	if (fd != -1)
+		close(fd);
+	free(above);
+	return rc;
+}
+
+int files_rename(const char *from, const char *to, struct err *err)
+{
+	if (rename(from, to) == -1)
+		return err_errno(err, "%s", to);
+	return files_sync_above(to, err);
+}
+
+/* What the release brings at a shared path: the first time it is what is
+ * shared, later it stays beside it. */
+static int files_set_aside(
+	const char *shared, const char *inside, struct err *err)
+{
+	char *aside = xasprintf("%s.release", inside);
+	struct stat st;
+	int rc;
+
+	if (lstat(shared, &st) == -1)
+		rc = rename(inside, shared);
+	else
+		rc = rename(inside, aside);
+	if (rc == -1)
+		rc = err_errno(err, "%s", inside);
+	free(aside);
+	return rc;
+}
+
+static int files_share_one(
+	const char *shared, const char *inside, struct err *err)
+{
+	struct stat st;
+
+	if (files_make_above(shared, err) != 0 ||
+		files_make_above(inside, err) != 0)
+		return -1;
+	if (lstat(inside, &st) == 0) {
+		if (!S_ISLNK(st.st_mode))
+			return files_set_aside(shared, inside, err);
+		if (unlink(inside) == -1)
+			return err_errno(err, "%s", inside);
+	}
+	return access(shared, F_OK) == 0 ? 0 : files_make(shared, err);
+}
+
+int files_share(const char *root, const char *release,
+	const struct conf_strings *paths, struct err *err)
+{
+	char *shared, *inside;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < paths->count; i++) {
+		shared = xasprintf("%s/shared/%s", root, paths->items[i]);
+		inside = xasprintf("%s/%s", release, paths->items[i]);
+		rc = files_share_one(shared, inside, err);
+		if (rc == 0 && symlink(shared, inside) == -1)
+			rc = err_errno(err, "%s", inside);
+		free(shared);
+		free(inside);
+	}
+	return rc;
+}
+
+void files_current(const char *root, char *ret_version, size_t size)
+{
+	char *path = xasprintf("%s/current", root);
+	char target[FILES_LINK_MAX];
+	const char *name = "";
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	free(path);
+	if (n > 0) {
+		target[n] = '\0';
+		name = strrchr(target, '/');
+		name = name != NULL ? name + 1 : target;
+	}
+	snprintf(ret_version, size, "%s", name);
+}
+
+int files_switch(const char *root, const char *version, struct err *err)
+{
+	char *path = xasprintf("%s/current", root);
+	char *fresh = xasprintf("%s/current.new", root);
+	char *target = xasprintf(FILES_RELEASES "%s", version);
+	int rc = 0;
+
+	(void)unlink(fresh);
+	if (*version == '\0') {
+		if (unlink(path) == -1 && errno != ENOENT)
+			rc = err_errno(err, "%s", path);
+	} else if (symlink(target, fresh) == -1 || rename(fresh, path) == -1) {
+		rc = err_errno(err, "%s", path);
+	}
+	if (rc == 0)
+		rc = files_sync_above(path, err);
+	free(path);
+	free(fresh);
+	free(target);
+	return rc;
+}

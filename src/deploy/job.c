@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "conf/conf.h"
+#include "deploy/job.h"
+#include "link/http.h"
+#include "loop/loop.h"
+
+/* How often the output of a step that goes on is written down. */
+#define JOB_OUTPUT_US (1000 * (int64_t)1000)
+#define JOB_AGAIN_US  (1000 * (int64_t)1000)
+
+const char *const step_names[STEP_COUNT] = {
+	[STEP_NONE] = "",
+	[STEP_FETCH] = "fetch",
+	[STEP_VERIFY] = "verify",
+	[STEP_UNPACK] = "unpack",
+	[STEP_PREPARE] = "prepare",
+	[STEP_GATE] = "gate",
+	[STEP_LOWER] = "lower",
+	[STEP_BEFORE_SWITCH] = "before_switch",
+	[STEP_SWITCH] = "switch",
+	[STEP_RELOAD] = "reload",
+	[STEP_AFTER_SWITCH] = "after_switch",
+	[STEP_WATCH] = "watch",
+	[STEP_RESTORE] = "restore",
+	[STEP_PRUNE] = "prune",
+	[STEP_ROLLBACK] = "rollback",
+};
+
+static const enum step job_forward[] = { STEP_FETCH, STEP_VERIFY, STEP_UNPACK,
+	STEP_PREPARE, STEP_GATE, STEP_LOWER, STEP_BEFORE_SWITCH, STEP_SWITCH,
+	STEP_RELOAD, STEP_AFTER_SWITCH, STEP_WATCH, STEP_RESTORE, STEP_PRUNE,
+	STEP_NONE };
+static const enum step job_backward[] = { STEP_LOWER, STEP_SWITCH, STEP_RELOAD,
+	STEP_RESTORE, STEP_ROLLBACK, STEP_NONE };
+
+/* $1 deployment, $2 node, $3 fence, $4 step */
+static const struct pg_statement job_begin_step = {
+	.name = "deploy_step_begin",
+	.text = "WITH n AS (UPDATE reeve.deployment_nodes SET step = $4,"
+		" until = now() + interval '5 seconds'"
+		" WHERE deployment_id = $1::uuid AND node = $2"
+		" AND fence = $3::bigint RETURNING deployment_id, node)"
+		" INSERT INTO reeve.deployment_steps (deployment_id, node,"
+		" step) SELECT deployment_id, node, $4 FROM n RETURNING id",
+	.params = 4,
+};
+
+/* $1 deployment, $2 node, $3 fence, $4 row, $5 state, $6 output */
+static const struct pg_statement job_end_step = {
+	.name = "deploy_step_end",
+	.text = "UPDATE reeve.deployment_steps s SET state = $5, output = $6,"
+		" finished_at = clock_timestamp()"
+		" FROM reeve.deployment_nodes n WHERE s.id = $4::bigint"
+		" AND n.deployment_id = $1::uuid AND n.node = $2"
+		" AND n.fence = $3::bigint RETURNING s.id",
+	.params = 6,
+};
+
+static const struct pg_statement job_put_output = {
+	.name = "deploy_step_output",
+	.text = "UPDATE reeve.deployment_steps SET output = $2"
+		" WHERE id = $1::bigint AND state = 'RUNNING'",
+	.params = 2,
+};
+
+static const struct pg_statement job_turn_back = {
+	.name = "deploy_turn_back",
+	.text = "SELECT reeve.deploy_turn_back($1::uuid, $2, $3::bigint, $4)",
+	.params = 4,
+};
+
+static const struct pg_statement job_end_node = {
+	.name = "deploy_node_end",
+	.text = "SELECT reeve.deploy_node_end($1::uuid, $2, $3::bigint, $4,"
+		" $5)",
+	.params = 5,
+};
+
+static void job_begin(struct job *job, enum step step);
+static void job_end(struct job *job);
+static void job_again(struct job *job, void (*what)(struct job *job));
+
+static const char *job_text(const struct pg_result *r, int column)
+{
+	const char *text = pg_result_text(r, 0, column);
+
+	return text != NULL ? text : "";
+}
+
+static void job_copy(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from);
+}
+
+/* The step that follows, of the way the job goes. */
+static enum step job_after(const struct job *job, enum step step)
+{
+	const enum step *way = job->is_back ? job_backward : job_forward;
+
+	if (step == STEP_NONE)
+		return way[0];
+	for (; *way != STEP_NONE; way++)
+		if (*way == step)
+			return way[1];
+	return job->is_back ? job_backward[0] : STEP_NONE;
+}
+
+static enum step job_step_of(const char *name)
+{
+	int i;
+
+	for (i = STEP_NONE + 1; i < STEP_COUNT; i++)
+		if (strcmp(step_names[i], name) == 0)
+			return (enum step)i;
+	return STEP_NONE;
+}
+
+/* What a step waits for is ended, and tells nobody. */
+static void job_stop_step(struct job *job)
+{
+	if (job->command != NULL)
+		command_kill(job->command);
+	if (job->control != NULL)
+		control_cancel(job->control);
+	http_call_cancel(job->call);
+	job->command = NULL;
+	job->control = NULL;
+	job->call = NULL;
+	loop_timer_free(job->timer);
+	job->timer = NULL;
+}
+
+struct job *job_new(struct deploy *d, const struct pg_result *r)
+{
+	struct job *job = xcalloc(1, sizeof(*job));
+	const char *consumers = pg_result_text(r, 0, 8);
+	enum step step;
+
+	job->deploy = d;
+	job_copy(job->id, sizeof(job->id), job_text(r, 0));
+	job->is_push = strcmp(job_text(r, 1), "push") == 0;
+	job_copy(job->version, sizeof(job->version), job_text(r, 2));
+	job->is_back = strcmp(job_text(r, 3), "BACK") == 0;
+	job_copy(job->fence, sizeof(job->fence), job_text(r, 5));
+	job_copy(job->from, sizeof(job->from), job_text(r, 6));
+	job->is_known = *job_text(r, 7) == 't';
+	job->consumers = consumers != NULL ? xstrdup(consumers) : NULL;
+	job->is_lowered = *job_text(r, 9) == 't';
+	job->is_switched = *job_text(r, 10) == 't';
+	log_info("deployment %s: %s of %s %s%s", job->id,
+		job->is_push ? "push" : "rollback", d->pool->name, job->version,
+		job->is_back ? ", on the way back" : "");
+	/* A step that was begun is begun again. */
+	step = job_step_of(job_text(r, 4));
+	job_begin(job, step != STEP_NONE ? step : job_after(job, STEP_NONE));
+	return job;
+}
+
+void job_free(struct job *job)
+{
+	size_t i;
+
+	if (job == NULL)
+		return;
+	job_stop_step(job);
+	job->deploy->job = NULL;
+	buf_done(&job->output);
+	job_drop_env(job);
+	for (i = 0; i < JOB_WORDS_MAX; i++)
+		free(job->words[i]);
+	free(job->consumers);
+	free(job);
+}
+
+/* Another holds the row: whatever was begun is his. */
+static void job_lose(struct job *job)
+{
+	log_warn("deployment %s: another worker has taken it over", job->id);
+	job_free(job);
+}
+
+/* A question to the database on behalf of a job that may be gone since. */
+struct job_ask {
+	struct deploy *deploy;
+	char id[UUID_TEXT_LEN + 1];
+	char fence[24];
+	void (*next)(struct job *job);
+	void (*again)(struct job *job);
+	bool takes_id; /* the row's text is the step's id */
+};
+
+static struct job *job_of(const struct job_ask *ask)
+{
+	struct job *job = ask->deploy->job;
+
+	return job != NULL && strcmp(job->id, ask->id) == 0 &&
+			       strcmp(job->fence, ask->fence) == 0
+		       ? job
+		       : NULL;
+}
+
+static void job_on_answer(const struct pg_result *r, void *arg)
+{
+	struct job_ask *ask = arg;
+	struct job *job = job_of(ask);
+	void (*next)(struct job *) = ask->next;
+	void (*again)(struct job *) = ask->again;
+	bool takes_id = ask->takes_id;
+
+	free(ask);
+	if (job == NULL)
+		return;
+	if (r == NULL || pg_result_is_error(r)) {
+		if (r != NULL && !pg_result_is_passing(r))
+			log_error("deployment %s: %s", job->id,
+				pg_result_error(r));
+		job_again(job, again);
+	} else if (pg_result_rows(r) == 0 || strcmp(job_text(r, 0), "f") == 0) {
+		job_lose(job);
+	} else {
+		if (takes_id)
+			job_copy(job->step_id, sizeof(job->step_id),
+				job_text(r, 0));
+		next(job);
+	}
+}
+
+/* again: what asks this once more, when the database is away. */
+static void job_ask(struct job *job, const struct pg_statement *s,
+	const char *const *values, bool takes_id, void (*next)(struct job *job),
+	void (*again)(struct job *job))
+{
+	struct job_ask *ask = xcalloc(1, sizeof(*ask));
+
+	ask->deploy = job->deploy;
+	job_copy(ask->id, sizeof(ask->id), job->id);
+	job_copy(ask->fence, sizeof(ask->fence), job->fence);
+	ask->next = next;
+	ask->again = again;
+	ask->takes_id = takes_id;
+	if (pg_query(job->deploy->pg, s, values, job_on_answer, ask) != 0) {
+		free(ask);
+		job_again(job, again);
+	}
+}
+
+/* The database is away: what is to be written down waits for it. */
+static void job_on_again(void *arg)
+{
+	struct job *job = arg;
+
+	job->again(job);
+}
+
+static void job_again(struct job *job, void (*what)(struct job *job))
+{
+	job->again = what;
+	job_wait(job, JOB_AGAIN_US, job_on_again);
+}
+
+void job_wait(struct job *job, int64_t us, loop_fn fn)
+{
+	loop_timer_free(job->timer);
+	job->timer = loop_timer_new(job->deploy->loop, fn, job);
+	loop_timer_start(job->timer, us);
+}
+
+static void job_begun(struct job *job)
+{
+	step_begin[job->step](job);
+}
+
+static void job_write_begin(struct job *job)
+{
+	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
+		step_names[job->step] };
+
+	job_ask(job, &job_begin_step, values, true, job_begun, job_write_begin);
+}
+
+static void job_begin(struct job *job, enum step step)
+{
+	job_stop_step(job);
+	buf_reset(&job->output);
+	job->at = 0;
+	job->step = step;
+	if (step == STEP_NONE) {
+		job_end(job);
+		return;
+	}
+	log_info("deployment %s: %s%s", job->id,
+		job->is_back && step != STEP_ROLLBACK ? "back: " : "",
+		step_names[step]);
+	job_write_begin(job);
+}
+
+static void job_next(struct job *job)
+{
+	job_begin(job, job_after(job, job->step));
+}
+
+static void job_write_done(struct job *job)
+{
+	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
+		job->step_id, "DONE", buf_str(&job->output) };
+
+	job_ask(job, &job_end_step, values, false, job_next, job_write_done);
+}
+
+void job_step_done(struct job *job)
+{
+	job_stop_step(job);
+	job_write_done(job);
+}
+
+static void job_go_back(struct job *job)
+{
+	job->is_back = true;
+	job_begin(job, job_after(job, STEP_NONE));
+}
+
+static void job_write_back(struct job *job)
+{
+	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
+		job->reason };
+
+	job_ask(job, &job_turn_back, values, false, job_go_back,
+		job_write_back);
+}
+
+/* On the way back nothing stops it: what failed is told, and the rest done. */
+static void job_failed(struct job *job)
+{
+	if (job->is_back)
+		job_next(job);
+	else
+		job_write_back(job);
+}
+
+static void job_write_failed(struct job *job)
+{
+	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
+		job->step_id, "FAILED", buf_str(&job->output) };
+
+	job_ask(job, &job_end_step, values, false, job_failed,
+		job_write_failed);
+}
+
+void job_step_failed(struct job *job, const char *fmt, ...)
+{
+	char why[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	log_error("deployment %s: %s: %s", job->id, step_names[job->step], why);
+	job_say(job, "%s", why);
+	if (!job->is_back)
+		snprintf(job->reason, sizeof(job->reason), "%s: %s",
+			step_names[job->step], why);
+	else
+		job->has_failed_back = true;
+	job_stop_step(job);
+	job_write_failed(job);
+}
+
+void job_say(struct job *job, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&job->output, fmt, ap);
+	va_end(ap);
+	buf_putc(&job->output, '\n');
+}
+
+static void job_over(struct job *job)
+{
+	log_info("deployment %s: %s is over on this node", job->id,
+		job->is_back ? "the way back" : "the push");
+	job_free(job);
+}
+
+static const char *job_end_state(const struct job *job)
+{
+	if (!job->is_back)
+		return "DONE";
+	return job->is_switched ? "ROLLED_BACK" : "FAILED";
+}
+
+static void job_end(struct job *job)
+{
+	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
+		job_end_state(job),
+		job->reason[0] != '\0' ? job->reason : NULL };
+
+	job->is_over = true;
+	job_ask(job, &job_end_node, values, false, job_over, job_end);
+}
+
+void job_renewed(struct job *job, const struct pg_result *r)
+{
+	if (job->is_back || job->is_over || strcmp(job_text(r, 3), "BACK") != 0)
+		return;
+	snprintf(job->reason, sizeof(job->reason), "%s",
+		*job_text(r, 11) == 't' ? "aborted" : "another node failed");
+	job_stop_step(job);
+	job_go_back(job);
+}
+
+void job_note(struct job *job, const struct pg_statement *s, const char *value,
+	void (*next)(struct job *job))
+{
+	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
+		value };
+
+	/* The step begins again: all of them find what they did before. */
+	job_ask(job, s, values, false, next, job_begun);
+}
+
+char *job_path(const struct job *job, const char *fmt, ...)
+{
+	struct buf path = BUF_INIT;
+	va_list ap;
+
+	buf_puts(&path, job->deploy->options->root);
+	buf_putc(&path, '/');
+	va_start(ap, fmt);
+	buf_vprintf(&path, fmt, ap);
+	va_end(ap);
+	return buf_take(&path);
+}
+
+static void job_on_output(const char *output, size_t len, void *arg)
+{
+	struct job *job = arg;
+	int64_t now_us = clock_now();
+	const char *values[] = { job->step_id, output };
+
+	(void)len;
+	if (now_us - job->shown_us < JOB_OUTPUT_US)
+		return;
+	job->shown_us = now_us;
+	(void)pg_query(job->deploy->pg, &job_put_output, values, NULL, NULL);
+}
+
+/* Text for the database: no NUL, and UTF-8. */
+static void job_keep_output(struct job *job, const char *text, size_t len)
+{
+	size_t good;
+
+	while (len > 0) {
+		good = utf8_valid(text, len);
+		buf_add(&job->output, text, good);
+		text += good;
+		len -= good;
+		if (len > 0) {
+			buf_putc(&job->output, '?');
+			text++;
+			len--;
+		}
+	}
+}
+
+static void job_on_command(const struct command_end *end, void *arg)
+{
+	struct job *job = arg;
+
+	job->command = NULL;
+	job_keep_output(job, end->output, end->len);
+	if (end->code != 0)
+		job_step_failed(job, "%s: %s", job->program, end->why);
+	else
+		job->after(job);
+}
+
+void job_run(struct job *job, const struct conf_strings *argv,
+	const char *directory, int64_t timeout_us,
+	void (*next)(struct job *job))
+{
+	struct deploy *d = job->deploy;
+	struct command_options o = {
+		.argv = argv,
+		.env = job->env,
+		.directory = directory,
+		.timeout_us = timeout_us,
+	};
+	struct err err;
+
+	snprintf(job->program, sizeof(job->program), "%s", argv->items[0]);
+	job->after = next;
+	job->command = command_start(d->loop, d->children, &o, job_on_output,
+		job_on_command, job, &err);
+	if (job->command == NULL)
+		job_step_failed(job, "%s: %s", job->program, err.text);
+}
+
+void job_run_words(struct job *job, const char *const *argv, int64_t timeout_us,
+	void (*next)(struct job *job))
+{
+	struct conf_strings words = { .items = job->words };
+
+	for (words.count = 0; argv[words.count] != NULL; words.count++) {
+		free(job->words[words.count]);
+		job->words[words.count] = xstrdup(argv[words.count]);
+	}
+	free(job->words[words.count]);
+	job->words[words.count] = NULL;
+	job_run(job, &words, NULL, timeout_us, next);
+}
+
+void (*const step_begin[STEP_COUNT])(struct job *job) = {
+	[STEP_FETCH] = step_fetch,
+	[STEP_VERIFY] = step_verify,
+	[STEP_UNPACK] = step_unpack,
+	[STEP_PREPARE] = step_prepare,
+	[STEP_GATE] = step_gate,
+	[STEP_LOWER] = step_lower,
+	[STEP_BEFORE_SWITCH] = step_before_switch,
+	[STEP_SWITCH] = step_switch,
+	[STEP_RELOAD] = step_reload,
+	[STEP_AFTER_SWITCH] = step_after_switch,
+	[STEP_WATCH] = step_watch,
+	[STEP_RESTORE] = step_restore,
+	[STEP_PRUNE] = step_prune,
+	[STEP_ROLLBACK] = step_rollback,
+};

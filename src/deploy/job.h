@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * job - one deployment on this node, step by step.
+ *
+ *	forward	fetch verify unpack prepare gate lower before_switch switch
+ *		reload after_switch watch restore prune
+ *	back	lower switch reload restore rollback
+ *
+ * A step is written down before it begins, and may be begun again by whoever
+ * comes after a crash: it finds its work done and goes on.  Every write says
+ * the fence of the one who holds the node's row.
+ */
+#ifndef DEPLOY_JOB_H
+#define DEPLOY_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/uuid.h"
+#include "deploy/command.h"
+#include "deploy/control.h"
+#include "deploy/options.h"
+#include "link/pg.h"
+#include "link/redis.h"
+#include "loop/loop.h"
+#include "worker/worker.h"
+
+#define JOB_VERSION_MAX 100
+#define JOB_WORDS_MAX   32 /* of a command, and its NULL */
+
+struct http_call;
+struct http_client;
+
+/* What the deploy worker has. */
+struct deploy {
+	struct worker *worker;
+	struct loop *loop;
+	const struct conf *conf;
+	const struct conf_pool *pool;
+	const struct deploy_options *options;
+	char *holder; /* NODE/POOL.INDEX/PID */
+	struct pg *pg;
+	struct redis *redis; /* NULL: none is configured */
+	struct handler_children *children;
+	struct http_client *http; /* NULL: not yet needed */
+	struct loop_timer *tick;
+	bool is_looking, is_draining;
+	struct job *job; /* NULL: there is nothing to do */
+};
+
+enum step {
+	STEP_NONE = 0,
+	STEP_FETCH,
+	STEP_VERIFY,
+	STEP_UNPACK,
+	STEP_PREPARE,
+	STEP_GATE,
+	STEP_LOWER,
+	STEP_BEFORE_SWITCH,
+	STEP_SWITCH,
+	STEP_RELOAD,
+	STEP_AFTER_SWITCH,
+	STEP_WATCH,
+	STEP_RESTORE,
+	STEP_PRUNE,
+	STEP_ROLLBACK,
+	STEP_COUNT
+};
+extern const char *const step_names[STEP_COUNT];
+
+struct job {
+	struct deploy *deploy;
+	char id[UUID_TEXT_LEN + 1];
+	char fence[24];
+	bool is_push;
+	char version[JOB_VERSION_MAX + 1];
+	char from[JOB_VERSION_MAX + 1]; /* "": nothing was current */
+	bool is_known;                  /* from is */
+	char *consumers; /* the key before it was lowered; NULL: none */
+	bool is_lowered, is_switched;
+	bool is_back;
+	bool is_over;         /* its end is being told */
+	bool has_failed_back; /* a step of the way back went wrong */
+	enum step step;       /* under way */
+	char step_id[24];
+	struct buf output; /* of the step */
+	char reason[512];
+	/* What the step waits for; at most one of them. */
+	struct command *command;
+	struct control *control;
+	struct http_call *call;
+	struct loop_timer *timer;
+	void (*again)(struct job *job); /* of the timer */
+	void (*after)(struct job *job); /* of the command */
+	char program[64];
+	char *words[JOB_WORDS_MAX];
+	char **env;                 /* of hooks, NULL at the end; NULL: none */
+	int64_t shown_us;           /* when its output was last written down */
+	size_t at;                  /* the pool of the step */
+	int64_t began_us, until_us; /* of watch */
+	int bad;                    /* looks in a row */
+};
+
+/* Begin with what reeve.deploy_look has told (row 0), or go on with it. */
+struct job *job_new(struct deploy *d, const struct pg_result *r);
+/* What deploy_look tells while the job runs: an abort, another's fault. */
+void job_renewed(struct job *job, const struct pg_result *r);
+/* Let go of it as it is; the next worker goes on. */
+void job_free(struct job *job);
+
+/* For the steps: the end of the one under way.  why: printf's kind; the
+ * reason, when it failed. */
+void job_step_done(struct job *job);
+void job_step_failed(struct job *job, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* A line for the step's output. */
+void job_say(struct job *job, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Change the node's row; $1 deployment, $2 node, $3 fence, $4 the value.  next
+ * is called when it is committed; the step begins again when it can't be. */
+void job_note(struct job *job, const struct pg_statement *s, const char *value,
+	void (*next)(struct job *job));
+
+/* Call fn(job) after so long, instead of what was awaited before. */
+void job_wait(struct job *job, int64_t us, loop_fn fn);
+
+/* root/…, heap. */
+char *job_path(const struct job *job, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Run a program as this step, or as a part of it: next is called when it ended
+ * with 0, any other end fails the step. */
+void job_run(struct job *job, const struct conf_strings *argv,
+	const char *directory, int64_t timeout_us,
+	void (*next)(struct job *job));
+/* argv: words, NULL at the end. */
+void job_run_words(struct job *job, const char *const *argv, int64_t timeout_us,
+	void (*next)(struct job *job));
+
+/* Ask Redis as a part of this step, which begins again when the connection is
+ * lost, and fails when Redis says no.  Not without Redis. */
+void job_redis(struct job *job, int argc, const char *const *argv,
+	void (*next)(struct job *job, const struct redis_reply *reply));
+/* The environment of a hook, no longer needed. */
+void job_drop_env(struct job *job);
+
+/* What begins each step: release.c, switch.c, watch.c. */
+extern void (*const step_begin[STEP_COUNT])(struct job *job);
+
+void step_fetch(struct job *job);
+void step_verify(struct job *job);
+void step_unpack(struct job *job);
+void step_prepare(struct job *job);
+void step_gate(struct job *job);
+void step_lower(struct job *job);
+void step_before_switch(struct job *job);
+void step_switch(struct job *job);
+void step_reload(struct job *job);
+void step_after_switch(struct job *job);
+void step_watch(struct job *job);
+void step_restore(struct job *job);
+void step_prune(struct job *job);
+void step_rollback(struct job *job);
+
+#endif
