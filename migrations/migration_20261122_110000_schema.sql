@@ -33,9 +33,8 @@ COMMENT ON FUNCTION reeve.uuid_new IS 'A new uuid v7.';
 CREATE FUNCTION reeve.fire_id(definition_id uuid, fire_time timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN overlay(overlay(overlay(
-		md5(definition_id::text || '/'
-			|| (extract(epoch FROM fire_time) * 1000000)::bigint::text)
-		PLACING lpad(to_hex(floor(extract(epoch FROM fire_time) * 1000)::bigint), 12, '0')
+		md5(definition_id::text || (date_part('epoch', fire_time) * 1000000)::bigint)
+		PLACING lpad(to_hex(floor(date_part('epoch', fire_time) * 1000)::bigint), 12, '0')
 			FROM 1 FOR 12)
 		PLACING '7' FROM 13 FOR 1)
 		PLACING '8' FROM 17 FOR 1)::uuid;
@@ -289,21 +288,18 @@ END $$;
 CREATE TRIGGER outbox_told AFTER INSERT ON reeve.outbox
 	FOR EACH STATEMENT EXECUTE FUNCTION reeve.outbox_told();
 
+-- Put together by hand: a third of the time of json_build_object, for each run.
 CREATE FUNCTION reeve.envelope(i reeve.task_instances) RETURNS text
 LANGUAGE sql STABLE
-RETURN left(json_strip_nulls(json_build_object(
-	'id', (i).id,
-	'handler', (i).handler,
-	'tenant', (i).tenant_id,
-	'tracked', true,
-	'stored', true,
-	'epoch', (i).epoch,
-	'attempt', (i).retry_count,
-	'timeout_ms', (i).timeout_ms,
-	'retry_max', (i).retry_max,
-	'priority', (i).priority,
-	'deadline', floor(extract(epoch FROM (i).deadline) * 1000)::bigint,
-	'created', floor(extract(epoch FROM (i).created_at) * 1000)::bigint))::text, -1)
+RETURN '{"id":"' || (i).id || '","handler":' || to_json((i).handler)
+	|| ',"tenant":' || to_json((i).tenant_id)
+	|| ',"tracked":true,"stored":true,"epoch":' || (i).epoch
+	|| ',"attempt":' || (i).retry_count
+	|| coalesce(',"timeout_ms":' || (i).timeout_ms, '')
+	|| coalesce(',"retry_max":' || (i).retry_max, '')
+	|| ',"priority":' || (i).priority
+	|| coalesce(',"deadline":' || floor(date_part('epoch', (i).deadline) * 1000)::bigint, '')
+	|| ',"created":' || floor(date_part('epoch', (i).created_at) * 1000)::bigint
 	|| ',"params":' || (i).execution_params || '}';
 COMMENT ON FUNCTION reeve.envelope IS 'The stream entry of an instance.';
 

@@ -40,6 +40,7 @@ DECLARE
 	won_ids uuid[];
 	replaces boolean;
 	once boolean;
+	is_all boolean;
 BEGIN
 	IF NOT (SELECT s.is_running FROM reeve.scheduler s) THEN
 		RETURN QUERY SELECT 'stopped', NULL::uuid, NULL::uuid, NULL::bigint, NULL;
@@ -59,6 +60,7 @@ BEGIN
 	IF won IS NULL THEN
 		RETURN;
 	END IF;
+	is_all := cardinality(won) = cardinality(ids);
 	IF replaces THEN
 		won_ids := ARRAY(SELECT d.id FROM reeve.task_definitions d
 			WHERE d.id = ANY (won_ids) AND d.overlap = 'replace'
@@ -77,7 +79,7 @@ BEGIN
 	WITH r AS MATERIALIZED (
 		SELECT x.run, x.kind, x.note, reeve.us_time(x.at) AS fire_time,
 			d.id, d.tenant_id, d.task_handler, d.topic, d.task_params, d.priority,
-			d.timeout_ms, d.retry_max, d.overlap, d.inline,
+			d.timeout_ms, d.retry_max, d.overlap, d.inline, d.secret_params,
 			d.overlap IN ('forbid', 'queue') AND x.kind = 'fire' AND EXISTS (
 				SELECT FROM reeve.task_active a WHERE a.definition_id = d.id) AS is_busy,
 			CASE WHEN p.id IS NULL OR x.kind NOT IN ('fire', 'hold') THEN 'ready'
@@ -91,7 +93,7 @@ BEGIN
 		FROM unnest(runs, times, kinds, notes) x (run, at, kind, note)
 		JOIN reeve.task_definitions d ON d.id = ids[x.run]
 		LEFT JOIN reeve.task_definitions p ON p.id = d.depends_on
-		WHERE x.run = ANY (won)
+		WHERE is_all OR x.run = ANY (won)
 	), decided AS MATERIALIZED (
 		SELECT r.*,
 			CASE WHEN r.kind IN ('skip', 'misfire') THEN r.kind
@@ -108,14 +110,14 @@ BEGIN
 	), made AS (
 		INSERT INTO reeve.task_instances AS i (id, tenant_id, task_definition_id, handler,
 			topic, execution_params, status, fire_time, end_time, error_message, worker,
-			priority, timeout_ms, retry_max, trigger, is_held, created_at)
+			priority, timeout_ms, retry_max, trigger, is_held, secret_params, created_at)
 		SELECT reeve.fire_id(d.id, d.fire_time), d.tenant_id, d.id, d.task_handler,
 			d.topic, d.task_params,
 			CASE d.verdict WHEN 'skip' THEN 'SKIPPED' WHEN 'misfire' THEN 'MISFIRED'
 				ELSE 'PENDING' END,
 			d.fire_time, CASE WHEN d.verdict IN ('skip', 'misfire') THEN clock_timestamp() END,
 			d.reason, CASE WHEN d.inline AND d.verdict = 'fire' THEN 'inline' END,
-			d.priority, d.timeout_ms, d.retry_max, 'cron', d.verdict = 'hold',
+			d.priority, d.timeout_ms, d.retry_max, 'cron', d.verdict = 'hold', d.secret_params,
 			clock_timestamp()
 		FROM decided d
 		ON CONFLICT (id) DO NOTHING
