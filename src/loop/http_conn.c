@@ -215,7 +215,7 @@ static void http_conn_refuse(struct http_conn *c, int status, const char *why)
 		.status = status,
 	};
 
-	/* What has been read of it may lie elsewhere by now. */
+	/* It may be its header that is no good. */
 	uuid_new(c->req->id);
 	if (s->uses_ids)
 		a.id = c->req->id;
@@ -510,6 +510,8 @@ void http_conn_expire(struct http_conn *c)
 	case HTTP_CONN_HEADER:
 	case HTTP_CONN_BODY:
 		s->counts.timeouts++;
+		/* It has moved since it was looked at last. */
+		c->req->data = c->in.data;
 		http_conn_refuse(c, 408, "the request took too long");
 		http_conn_continue(c);
 		break;

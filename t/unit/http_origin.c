@@ -201,6 +201,46 @@ static void test_client(void)
 	http_origin_free(o);
 }
 
+static void on_done(const struct http_done *d, void *arg)
+{
+	snprintf(arg, HTTP_ORIGIN_TEXT_MAX, "%s", http_request_client(d->req));
+}
+
+/* The body never comes, or is no good: who was it? */
+static void test_refused(void)
+{
+	static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\n"
+				   "Forwarded: for=1.2.3.4\r\n"
+				   "Transfer-Encoding: chunked\r\n\r\n";
+	struct http_origin *o = trust(HTTP_ORIGIN_FORWARDED, "unix");
+	struct http_limits limits = help_limits;
+	char seen[HTTP_ORIGIN_TEXT_MAX] = "";
+	struct http_server *s;
+	struct client c;
+
+	limits.body_timeout_us = 50 * MS;
+	s = help_open(&limits, AF_UNIX, on_request);
+	http_server_set_origin(s, o);
+	http_server_on_done(s, on_done, seen);
+	client_open(&c);
+	client_send(&c, head);
+	help_pump(5 * MS);
+	client_send(&c, "1000\r\nabc");
+	ok(client_wait(&c, "HTTP/1.1 408 "), "a slow request is refused");
+	is_str("1.2.3.4", seen, "and whose it was is known");
+	client_close(&c);
+	client_open(&c);
+	seen[0] = '\0';
+	client_send(&c, head);
+	client_send(&c, "x\r\n");
+	ok(client_wait(&c, "HTTP/1.1 400 "), "so is one with a bad body");
+	is_str("1.2.3.4", seen, "and whose that was");
+	client_close(&c);
+	http_server_free(s);
+	help_close();
+	http_origin_free(o);
+}
+
 static bool is_uuid(const char *text)
 {
 	size_t len = strspn(text, "0123456789abcdef-");
@@ -260,6 +300,7 @@ int main(void)
 	test_list();
 	test_forwarded();
 	test_client();
+	test_refused();
 	test_id();
 	return tap_done();
 }
