@@ -216,7 +216,7 @@ static void test_refused(void)
 	struct http_limits limits = help_limits;
 	char seen[HTTP_ORIGIN_TEXT_MAX] = "";
 	struct http_server *s;
-	struct client c;
+	struct client c, other;
 
 	limits.body_timeout_us = 50 * MS;
 	s = help_open(&limits, AF_UNIX, on_request);
@@ -225,10 +225,15 @@ static void test_refused(void)
 	client_open(&c);
 	client_send(&c, head);
 	help_pump(5 * MS);
-	client_send(&c, "1000\r\nabc");
+	client_open(&other);
+	client_send(&other, "POST / HTTP/1.1\r\nHost: a\r\n"
+			    "Forwarded: for=9.9.9.9\r\n"
+			    "Content-Length: 0\r\n\r\n");
+	ok(client_wait(&other, "<9.9.9.9 "), "another one comes between");
 	ok(client_wait(&c, "HTTP/1.1 408 "), "a slow request is refused");
 	is_str("1.2.3.4", seen, "and whose it was is known");
 	client_close(&c);
+	client_close(&other);
 	client_open(&c);
 	seen[0] = '\0';
 	client_send(&c, head);
