@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +11,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "deploy/deploy.h"
+#include "deploy/files.h"
 #include "deploy/job.h"
 #include "link/http.h"
 #include "loop/loop.h"
@@ -17,6 +21,8 @@
 #define DEPLOY_IDLE_US (5 * (int64_t)US_PER_S)
 /* The row that a job holds is its own for 5 s. */
 #define DEPLOY_BUSY_US (1 * (int64_t)US_PER_S)
+/* Another worker of this node is about to leave. */
+#define DEPLOY_SOON_US (200 * (int64_t)US_PER_MS)
 
 static const struct pg_statement deploy_ask = {
 	.name = "deploy_look",
@@ -33,27 +39,123 @@ static const struct pg_statement deploy_release = {
 	.params = 3,
 };
 
+/* Who of this node holds what runs, but for the one who asks. */
+static const struct pg_statement deploy_ask_holder = {
+	.name = "deploy_holder",
+	.text = "SELECT n.deployment_id, n.fence, n.holder"
+		" FROM reeve.deployment_nodes n JOIN reeve.deployments d"
+		" ON d.id = n.deployment_id WHERE d.app = $1"
+		" AND d.state = 'RUNNING' AND n.node = $2 AND n.holder <> $3"
+		" AND n.until > now()",
+	.params = 3,
+};
+
 static void deploy_look(struct deploy *d);
+
+static void deploy_rest(struct deploy *d, int64_t us)
+{
+	d->is_looking = false;
+	if (!d->is_draining)
+		loop_timer_start(d->tick, us);
+}
+
+static bool deploy_is_good(const struct pg_result *r)
+{
+	if (r == NULL)
+		return false;
+	if (pg_result_is_error(r) && !pg_result_is_passing(r))
+		log_error("looking for deployments: %s", pg_result_error(r));
+	return !pg_result_is_error(r);
+}
+
+static void deploy_on_taken(const struct pg_result *r, void *arg)
+{
+	struct deploy *d = arg;
+
+	d->is_looking = false;
+	if (deploy_is_good(r))
+		deploy_look(d);
+	else
+		deploy_rest(d, DEPLOY_BUSY_US);
+}
+
+/* Dead, and its parent has not looked yet. */
+static bool deploy_is_zombie(pid_t pid)
+{
+	char path[64], *text, *state;
+	bool is_zombie;
+	struct err err;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	text = files_read(path, 1024, &err);
+	state = text != NULL ? strrchr(text, ')') : NULL;
+	is_zombie = state != NULL && strncmp(state, ") Z", 3) == 0;
+	free(text);
+	return is_zombie;
+}
+
+/* NODE/POOL.INDEX/PID of this node. */
+static bool deploy_is_dead(const char *holder)
+{
+	const char *slash = strrchr(holder, '/');
+	long pid = slash != NULL ? strtol(slash + 1, NULL, 10) : 0;
+
+	if (pid <= 0)
+		return false;
+	if (kill((pid_t)pid, 0) == -1)
+		return errno == ESRCH;
+	return deploy_is_zombie((pid_t)pid);
+}
+
+/* One that was killed holds its row no longer, whatever its time. */
+static void deploy_on_holder(const struct pg_result *r, void *arg)
+{
+	struct deploy *d = arg;
+	const char *values[3];
+
+	if (!deploy_is_good(r) || d->is_draining) {
+		deploy_rest(d, DEPLOY_BUSY_US);
+	} else if (pg_result_rows(r) == 0) {
+		deploy_rest(d, DEPLOY_IDLE_US);
+	} else if (!deploy_is_dead(pg_result_text(r, 0, 2))) {
+		deploy_rest(d, DEPLOY_SOON_US);
+	} else {
+		values[0] = pg_result_text(r, 0, 0);
+		values[1] = d->conf->node;
+		values[2] = pg_result_text(r, 0, 1);
+		if (pg_query(d->pg, &deploy_release, values, deploy_on_taken,
+			    d) != 0)
+			deploy_rest(d, DEPLOY_BUSY_US);
+	}
+}
+
+static void deploy_look_for_holder(struct deploy *d)
+{
+	const char *values[] = { d->pool->name, d->conf->node, d->holder };
+
+	if (pg_query(d->pg, &deploy_ask_holder, values, deploy_on_holder, d) !=
+		0)
+		deploy_rest(d, DEPLOY_BUSY_US);
+}
 
 static void deploy_on_answer(const struct pg_result *r, void *arg)
 {
 	struct deploy *d = arg;
 
-	d->is_looking = false;
-	if (d->is_draining)
+	if (!deploy_is_good(r) || d->is_draining) {
+		deploy_rest(d, DEPLOY_BUSY_US);
 		return;
-	if (r == NULL || pg_result_is_error(r)) {
-		if (r != NULL && !pg_result_is_passing(r))
-			log_error("looking for deployments: %s",
-				pg_result_error(r));
-	} else if (pg_result_rows(r) == 1) {
+	}
+	if (pg_result_rows(r) == 1) {
 		if (d->job == NULL)
 			d->job = job_new(d, r);
 		else if (strcmp(d->job->id, pg_result_text(r, 0, 0)) == 0)
 			job_renewed(d->job, r);
 	}
-	loop_timer_start(
-		d->tick, d->job != NULL ? DEPLOY_BUSY_US : DEPLOY_IDLE_US);
+	if (d->job != NULL)
+		deploy_rest(d, DEPLOY_BUSY_US);
+	else
+		deploy_look_for_holder(d);
 }
 
 static void deploy_look(struct deploy *d)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,6 +17,9 @@
 /* How often the output of a step that goes on is written down. */
 #define JOB_OUTPUT_US (1000 * (int64_t)1000)
 #define JOB_AGAIN_US  (1000 * (int64_t)1000)
+#define JOB_HOLD_US   (10 * (int64_t)1000)
+/* A path for tests, see reeved(8). */
+#define JOB_HOLD_ENV "REEVE_DEPLOY_HOLD"
 
 const char *const step_names[STEP_COUNT] = {
 	[STEP_NONE] = "",
@@ -127,6 +131,7 @@ static enum step job_step_of(const char *name)
 /* What a step waits for is ended, and tells nobody. */
 static void job_stop_step(struct job *job)
 {
+	job->turn++;
 	if (job->command != NULL)
 		command_kill(job->command);
 	if (job->control != NULL)
@@ -193,6 +198,7 @@ struct job_ask {
 	struct deploy *deploy;
 	char id[UUID_TEXT_LEN + 1];
 	char fence[24];
+	unsigned turn;
 	void (*next)(struct job *job);
 	void (*again)(struct job *job);
 	bool takes_id; /* the row's text is the step's id */
@@ -203,7 +209,8 @@ static struct job *job_of(const struct job_ask *ask)
 	struct job *job = ask->deploy->job;
 
 	return job != NULL && strcmp(job->id, ask->id) == 0 &&
-			       strcmp(job->fence, ask->fence) == 0
+			       strcmp(job->fence, ask->fence) == 0 &&
+			       job->turn == ask->turn
 		       ? job
 		       : NULL;
 }
@@ -244,6 +251,7 @@ static void job_ask(struct job *job, const struct pg_statement *s,
 	ask->deploy = job->deploy;
 	job_copy(ask->id, sizeof(ask->id), job->id);
 	job_copy(ask->fence, sizeof(ask->fence), job->fence);
+	ask->turn = job->turn;
 	ask->next = next;
 	ask->again = again;
 	ask->takes_id = takes_id;
@@ -274,9 +282,34 @@ void job_wait(struct job *job, int64_t us, loop_fn fn)
 	loop_timer_start(job->timer, us);
 }
 
+/* A test holds it here, before a step or behind it: what is called again.  It
+ * sees by the name .held that the worker is there. */
+static bool job_is_held(
+	struct job *job, const char *where, void (*again)(struct job *job))
+{
+	const char *prefix = getenv(JOB_HOLD_ENV);
+	char *path, *held;
+	bool is_held;
+
+	if (prefix == NULL)
+		return false;
+	path = xasprintf("%s%s%s%s", prefix, job->is_back ? "back." : "",
+		step_names[job->step], where);
+	held = xasprintf("%s.held", path);
+	is_held = rename(path, held) == 0 || access(held, F_OK) == 0;
+	free(path);
+	free(held);
+	if (!is_held)
+		return false;
+	job->again = again;
+	job_wait(job, JOB_HOLD_US, job_on_again);
+	return true;
+}
+
 static void job_begun(struct job *job)
 {
-	step_begin[job->step](job);
+	if (!job_is_held(job, "", job_begun))
+		step_begin[job->step](job);
 }
 
 static void job_write_begin(struct job *job)
@@ -319,7 +352,8 @@ static void job_write_done(struct job *job)
 void job_step_done(struct job *job)
 {
 	job_stop_step(job);
-	job_write_done(job);
+	if (!job_is_held(job, ".done", job_step_done))
+		job_write_done(job);
 }
 
 static void job_go_back(struct job *job)

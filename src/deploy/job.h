@@ -82,7 +82,8 @@ struct job {
 	bool is_back;
 	bool is_over;         /* its end is being told */
 	bool has_failed_back; /* a step of the way back went wrong */
-	enum step step;       /* under way */
+	unsigned turn;  /* what was asked in an earlier one is of no use */
+	enum step step; /* under way */
 	char step_id[24];
 	struct buf output; /* of the step */
 	char reason[512];

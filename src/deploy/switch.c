@@ -55,7 +55,7 @@ static const struct pg_statement switch_note_switched = {
 struct switch_ask {
 	struct deploy *deploy;
 	char id[UUID_TEXT_LEN + 1];
-	enum step step;
+	unsigned turn;
 	void (*next)(struct job *job, const struct redis_reply *reply);
 };
 
@@ -72,7 +72,7 @@ static void switch_on_reply(const struct redis_reply *reply, void *arg)
 	struct job *job = ask->deploy->job;
 	void (*next)(struct job *, const struct redis_reply *) = ask->next;
 	bool is_ours = job != NULL && strcmp(job->id, ask->id) == 0 &&
-		       job->step == ask->step;
+		       job->turn == ask->turn;
 
 	free(ask);
 	if (!is_ours)
@@ -92,7 +92,7 @@ void job_redis(struct job *job, int argc, const char *const *argv,
 
 	ask->deploy = job->deploy;
 	memcpy(ask->id, job->id, sizeof(ask->id));
-	ask->step = job->step;
+	ask->turn = job->turn;
 	ask->next = next;
 	if (redis_command(job->deploy->redis, switch_on_reply, ask, argc, argv,
 		    NULL) != 0) {
@@ -217,7 +217,6 @@ void step_lower(struct job *job)
 
 static void switch_restored(struct job *job)
 {
-	job->is_lowered = false;
 	switch_tell(job);
 	job_step_done(job);
 }
@@ -225,6 +224,7 @@ static void switch_restored(struct job *job)
 static void switch_on_restored(struct job *job, const struct redis_reply *reply)
 {
 	(void)reply;
+	job->is_lowered = false;
 	job_note(job, &switch_note_restored, "false", switch_restored);
 }
 

@@ -260,6 +260,7 @@ static bool watch_pools_are_well(
 struct watch_ask {
 	struct deploy *deploy;
 	char id[UUID_TEXT_LEN + 1];
+	unsigned turn;
 };
 
 /* Shares in percent; few tasks say nothing. */
@@ -290,7 +291,7 @@ static void watch_on_failures(const struct pg_result *r, void *arg)
 	struct job *job = ask->deploy->job;
 	char why[128];
 	bool is_ours = job != NULL && strcmp(job->id, ask->id) == 0 &&
-		       job->step == STEP_WATCH && !job->is_back;
+		       job->turn == ask->turn;
 
 	free(ask);
 	if (!is_ours)
@@ -314,6 +315,7 @@ static void watch_look_at_failures(struct job *job)
 	ask = xcalloc(1, sizeof(*ask));
 	ask->deploy = job->deploy;
 	memcpy(ask->id, job->id, sizeof(ask->id));
+	ask->turn = job->turn;
 	if (pg_query(job->deploy->pg, &watch_failures, values,
 		    watch_on_failures, ask) != 0) {
 		free(ask);

@@ -16,11 +16,10 @@ use warnings;
 use Carp qw(croak);
 
 use PgServer;
-use Reeve qw(program run_command slurp spew);
+use Reeve qw(program run_command slurp spew wait_until);
 
 my $migrations = __FILE__ =~ s{[^/]+$}{../../migrations}r;
 
-# It holds in its preparation while there is a file `hold`.
 my $SERVE = <<'SH';
 #!/bin/sh
 dir=$(pwd -P)
@@ -36,34 +35,50 @@ sub new
 	my $self = bless { node => $node, root => "$dir/app", packages => "$dir/packages" }, $class;
 	mkdir $_ or croak "$_: $!" for $self->{packages}, $self->{root};
 	chmod 0777, $self->{root};
-	$self->{pg} = $o{pg} // PgServer->new($dir);
-	my ($code, $out, $err) = run_command(60, program('reevectl'), '--database',
-		$self->{pg}->url, '--migrations', $migrations, 'migrate', 'up');
-	croak "migrate: $out$err" if $code != 0;
-	my $redis = defined $o{redis} ? "redis: { url: \"$o{redis}\" }\n" : '';
+	$self->{pg} = $o{pg} // database($dir);
+	my $redis = defined $o{redis} ? "redis: { url: \"$o{redis}\", prefix: \"t:\" }\n" : '';
 	my $options = $o{options} // '';
 	my $pools = $o{pools} // '';
+	my $at = $o{at} // $o{name};
+	my $source = $o{source} // "{ directory: $self->{packages} }";
+	my $handlers = $o{handlers} // '  noop: { kind: exec, command: ["true"] }';
+	my $web = $o{web} // <<"YAML";
+    command: [sh, -c, 'test -e $self->{root}/current || exec sleep 1000; cd $self->{root}/current && exec sh ./serve.sh']
+    ready: { after: 100ms }
+    count: 1
+YAML
+	my $watch = ($o{options} // '') =~ /^    health:/m ? ''
+		: "    health: { for: 200ms, interval: 50ms }\n";
 	$node->write_config(<<"YAML");
+node: $at
 database: { url: "@{[$self->{pg}->url]}" }
 ${redis}handlers:
-  noop: { kind: exec, command: ["true"] }
+$handlers
 processes:
   web:
     kind: program
-    command: [sh, -c, 'test -e $self->{root}/current || exec sleep 1000; cd $self->{root}/current && exec sh ./serve.sh']
     directory: $dir
-    ready: { after: 200ms }
-    count: 1
+$web
   app:
     kind: deploy
     root: $self->{root}
-    source: { directory: $self->{packages} }
+    source: $source
     pools: [web]
-    health: { for: 300ms, interval: 50ms }
-$options$pools
+$watch$options$pools
 YAML
 	$node->start unless $o{unstarted};
 	return $self;
+}
+
+# A server with the tables.
+sub database
+{
+	my ($dir) = @_;
+	my $pg = PgServer->new($dir);
+	my ($code, $out, $err) = run_command(60, program('reevectl'), '--database',
+		$pg->url, '--migrations', $migrations, 'migrate', 'up');
+	croak "migrate: $out$err" if $code != 0;
+	return $pg;
 }
 
 sub node { return $_[0]{node} }
@@ -71,8 +86,8 @@ sub pg { return $_[0]{pg} }
 sub root { return $_[0]{root} }
 sub packages { return $_[0]{packages} }
 
-# A tarball of a version.
-sub release
+# The files of a version, in a directory.
+sub tree
 {
 	my ($self, $version, %files) = @_;
 	my $from = "$self->{packages}/$version.tree";
@@ -83,6 +98,14 @@ sub release
 		spew("$from/$name", $files{$name});
 	}
 	chmod 0755, "$from/serve.sh";
+	return $from;
+}
+
+# A tarball of a version.
+sub release
+{
+	my ($self, $version, %files) = @_;
+	my $from = $self->tree($version, %files);
 	my ($code, $out, $err) = run_command(30, 'tar', '-czf',
 		"$self->{packages}/$version.tar.gz", '-C', $from, '.');
 	croak "tar: $err" if $code != 0;
@@ -93,6 +116,23 @@ sub ctl
 {
 	my ($self, @words) = @_;
 	return run_command(60, program('reevectl'), '-c', $self->{node}->config, @words);
+}
+
+# The state of a deployment, once it is over; undef when that takes too long.
+sub wait_over
+{
+	my ($self, $id, $seconds) = @_;
+	my $state;
+	return wait_until {
+		$state = $self->{pg}->psql("SELECT state FROM reeve.deployments WHERE id = '$id'");
+		$state !~ /^(QUEUED|RUNNING)$/ && $state;
+	} $seconds // 20;
+}
+
+sub current
+{
+	my ($self) = @_;
+	return readlink("$self->{root}/current") // '';
 }
 
 sub says
