@@ -20,9 +20,8 @@ plan skip_all => may_track() if may_track();
 
 my $echo = builddir() . '/t/plugins/echo.so';
 
-# The steps at which something dies: each as (name, how to get there).
-# RUNNING: in its handler.  BEGINNING, STORING: PostgreSQL is being told, and
-# takes its time, for somebody has locked the table.
+# What runs waits at the gate; what is begun or ended waits for PostgreSQL,
+# where somebody has locked the table.
 my ($r, $redis, $pg) = track_node('faults',
 	'topics: { high: 1 }, stop_timeout: 5s, concurrency: 8',
 	redis_args => ['--appendonly', 'yes']);
@@ -65,49 +64,34 @@ my %deaths = (
 	postgresql => sub { $pg->kill; $pg->start; },
 );
 
-sub ends_well
-{
-	my ($id, $what) = @_;
-	my $ended = wait_until {
-		# Another run of it may wait at the gate.
-		if (row($pg, $id)->{status} eq 'RUNNING'
-			&& open my $f, '+<', "$r->{dir}/gate") {
-			print {$f} "ok\n";
-			$f->flush;
-			sleep 0.05;
-		}
-		eval { is_idle($redis) };
-	} 20;
-	ok($ended, "$what: Redis lets go of it");
-	is(row($pg, $id)->{status}, 'SUCCESS', "$what: it is a success");
-	is($pg->psql("SELECT count(*) FROM reeve.task_instances WHERE status"
-		. " IN ('RUNNING', 'PENDING')"), 0, "$what: nothing is left");
-	return;
-}
-
+# Each of the three is at another step.
 for my $who (sort keys %deaths) {
 	subtest "$who dies" => sub {
-		my $id = track_push($redis, 'gate');
-		is_state($pg, $id, 'RUNNING');
-		$deaths{$who}->();
-		ends_well($id, 'while it runs');
-
+		my ($running, $ending, $begun) = map { task_id() } 1 .. 3;
+		track_push($redis, 'gate', id => $_) for $running, $ending;
+		is_state($pg, $_, 'RUNNING') for $running, $ending;
 		my $lock = lock_table();
-		$id = track_push($redis, 'note');
-		ok(is_waiting_for_lock(), 'another is being begun');
-		$deaths{$who}->();
-		unlock_table($lock);
-		ends_well($id, 'while it is begun');
-
-		$id = track_push($redis, 'gate');
-		is_state($pg, $id, 'RUNNING');
-		$lock = lock_table();
 		open_gate($r, 'ok');
-		ok(is_waiting_for_lock(), 'a third is being ended');
+		ok(is_waiting_for_lock(), 'one is being ended, one runs');
+		track_push($redis, 'note', id => $begun);
+		ok(wait_until(sub { pending($redis) == 3 }, 10),
+			'and one is being begun');
 		$deaths{$who}->();
 		unlock_table($lock);
-		ends_well($id, 'while it is ended');
-		is(scalar(dead_letters($redis)), 0, 'no dead letter is left');
+		ok(wait_until(sub {
+			# Whoever has to run again waits at the gate.
+			if (open my $f, '+<', "$r->{dir}/gate") {
+				print {$f} "ok\n";
+				$f->flush;
+				sleep 0.05;
+			}
+			eval { is_idle($redis) };
+		}, 20), 'Redis lets go of all');
+		is(row($pg, $_)->{status}, 'SUCCESS', 'it is a success')
+			for $running, $ending, $begun;
+		is($pg->psql("SELECT count(*) FROM reeve.task_instances WHERE status"
+			. " <> 'SUCCESS'"), 0, 'nothing is left');
+		is(scalar(dead_letters($redis)), 0, 'nor a dead letter');
 	};
 }
 $r->finish;
