@@ -45,6 +45,9 @@ struct conf_kind {
 	bool uses_handlers;        /* runs tasks: it needs redis.url, and is
 				      rolled when a handler changes */
 	bool uses_database;        /* it needs database.url */
+	const char *section;       /* what the settings outside the pools begin
+				      with that are for it: it is rolled when
+				      one changes; NULL: none */
 	/* What the rows alone do not say of pool->own; may be NULL.  -1 with
 	 * err, and ret_setting the kind's row to blame. */
 	int (*check)(const struct conf_pool *pool, const char **ret_setting,
@@ -185,6 +188,7 @@ struct conf {
 				     secret */
 	int64_t database_connections; /* of one worker */
 	int64_t database_connect_timeout_us, database_statement_timeout_us;
+	struct conf_strings crontab_definitions; /* a JSON object each */
 
 	struct conf_handler *handlers; /* in file order */
 	size_t handler_count;

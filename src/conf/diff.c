@@ -138,6 +138,8 @@ enum conf_change conf_pool_diff(const struct conf_pool *a,
 		return f.change;
 	if (a->kind->uses_handlers || a->kind->uses_database)
 		diff_service(&f, "database.", a->conf, b->conf);
+	if (a->kind->section != NULL)
+		diff_service(&f, a->kind->section, a->conf, b->conf);
 	if (a->kind->uses_handlers) {
 		diff_service(&f, "redis.", a->conf, b->conf);
 		diff_handlers(&f, a->conf, b->conf);

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "conf/opt.h"
+#include "conf/objects.h"
 #include "conf/topics.h"
 
 /* Words that YAML readers take for something else than text. */
@@ -263,6 +264,7 @@ void opt_print(const struct opt *o, const void *base, struct buf *out)
 	case OPT_LIMIT: opt_print_limit(number, out); break;
 	case OPT_TOPICS: topics_print(field, out); break;
 	case OPT_WEIGHTS: topics_print_weights(field, out); break;
+	case OPT_OBJECTS: objects_print(field, out); break;
 	case OPT_TYPE_COUNT: break;
 	}
 }

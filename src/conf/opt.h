@@ -41,6 +41,8 @@ enum opt_type {
 	OPT_TOPICS = 18,  /* struct conf_topics: a list, or a map to counts or
 			     bounds */
 	OPT_WEIGHTS = 19, /* struct conf_weights: a map of topics to numbers */
+	OPT_OBJECTS = 20, /* struct conf_strings: JSON of each map of a list, or
+			     of a map by names */
 	OPT_TYPE_COUNT
 };
 

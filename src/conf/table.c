@@ -90,6 +90,11 @@ const struct opt conf_global_options[] = {
 		.type = OPT_STRING,
 		GLOBAL(control_group),
 		.help = "group of the control socket; default: group" },
+	{ .name = "crontab.definitions",
+		.type = OPT_OBJECTS,
+		GLOBAL(crontab_definitions),
+		.help = "what runs at its times: kept in PostgreSQL by the "
+			"crontab pools" },
 	{ .name = "database.url",
 		.type = OPT_STRING,
 		GLOBAL(database_url),

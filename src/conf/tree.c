@@ -95,6 +95,31 @@ struct node *tree_copy(struct draft *d, const struct node *map)
 	return copy;
 }
 
+/* What several files of one configuration contribute to is put together. */
+static bool tree_is_gathered(
+	const struct node *key, const struct node *a, const struct node *b)
+{
+	return a->type == NODE_LIST && b->type == NODE_LIST &&
+	       strcmp(key->text, "definitions") == 0;
+}
+
+static struct node *tree_gather(
+	struct draft *d, struct node *base, struct node *over)
+{
+	struct node *both =
+		node_new(d, NODE_LIST, over->source, over->line, over->column);
+	size_t i;
+
+	if (both == NULL ||
+		!draft_spend_entries(d, over, base->count + over->count))
+		return NULL;
+	for (i = 0; i < base->count; i++)
+		node_add(d, both, base->items[i]);
+	for (i = 0; i < over->count; i++)
+		node_add(d, both, over->items[i]);
+	return both;
+}
+
 static struct node *tree_merge_at(
 	struct draft *d, struct node *base, struct node *over, int depth)
 {
@@ -123,8 +148,12 @@ static struct node *tree_merge_at(
 			continue;
 		}
 		p->key = over->pairs[i].key;
-		p->value = tree_merge_at(
-			d, p->value, over->pairs[i].value, depth + 1);
+		if (tree_is_gathered(p->key, p->value, over->pairs[i].value))
+			p->value =
+				tree_gather(d, p->value, over->pairs[i].value);
+		else
+			p->value = tree_merge_at(
+				d, p->value, over->pairs[i].value, depth + 1);
 		if (p->value == NULL)
 			return NULL;
 	}

@@ -2,6 +2,9 @@
 /*
  * tree - nodes put together: merge keys, deep merges, templates, overrides.
  *
+ * In a deep merge maps merge and all else is replaced, but for lists called
+ * `definitions`, which are put one behind the other.
+ *
  * Nothing here changes a node that someone else may see: results are new
  * maps that share what they took over.  Each copied entry is paid for from
  * the draft's budget, so aliases of aliases cannot blow up.

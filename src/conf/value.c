@@ -14,6 +14,7 @@
 #include "conf/near.h"
 #include "conf/node.h"
 #include "conf/reader.h"
+#include "conf/objects.h"
 #include "conf/topics.h"
 #include "conf/value.h"
 
@@ -49,6 +50,7 @@ static const char *const value_words[OPT_TYPE_COUNT] = {
 	[OPT_LIMIT] = "\"unlimited\" or a number (like 4096 or 64M)",
 	[OPT_TOPICS] = "a list of topics, or a map of topics to workers",
 	[OPT_WEIGHTS] = "a map of topics to numbers",
+	[OPT_OBJECTS] = "a list of maps, or a map of names to maps",
 };
 
 static void value_print_number(
@@ -396,6 +398,11 @@ static int value_weights(struct value *v)
 	return topics_read_weights(v->d, v->n, v->o->name, v->field);
 }
 
+static int value_objects(struct value *v)
+{
+	return objects_read(v->d, v->n, v->o->name, v->field);
+}
+
 struct value_reader {
 	int (*read)(struct value *v);
 	bool takes_text; /* a scalar, and nothing else */
@@ -422,6 +429,7 @@ static const struct value_reader value_readers[OPT_TYPE_COUNT] = {
 	[OPT_LIMIT] = { value_limit, true },
 	[OPT_TOPICS] = { value_topics, false },
 	[OPT_WEIGHTS] = { value_weights, false },
+	[OPT_OBJECTS] = { value_objects, false },
 };
 
 int value_read(struct draft *d, const struct opt *o, struct node *n, void *base)

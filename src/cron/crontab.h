@@ -63,6 +63,7 @@ struct crontab {
 	/* PostgreSQL's clock less clock_now; valid once has_clock. */
 	int64_t clock_ahead_us;
 	bool has_clock;
+	bool is_synced;    /* the definitions of the file are stored */
 	bool is_clock_off; /* this machine's is, by more than allowed */
 };
 

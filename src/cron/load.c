@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cron/crontab.h"
 #include "cron/due.h"
+#include "cron/filesync.h"
 #include "cron/leader.h"
 #include "cron/load.h"
 #include "when/rule.h"
@@ -366,6 +367,7 @@ static void load_on_clock(const struct pg_result *r, void *arg)
 	load_judge_wall(c);
 	atomic_store(&c->series->healthy_until_us,
 		clock_now() + LOAD_HEALTHY_SCANS * c->options->scan_us);
+	filesync_run(c);
 	due_set_running(c->due, load_is(pg_result_text(r, 0, 1), "t"));
 	if (is_first) {
 		load_look_at_window(l);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "cron/filedef.h"
 #include "cron/options.h"
 #include "store/outbox.h"
 
@@ -123,6 +124,9 @@ static int options_check(
 {
 	const struct crontab_options *o = pool->own;
 
+	*ret_setting = "definitions";
+	if (filedef_check_all(pool->conf, err) != 0)
+		return -1;
 	*ret_setting = "preload";
 	if (o->preload_us <= o->scan_us)
 		return err_set(err, 0,
@@ -136,5 +140,6 @@ const struct conf_kind conf_kind_crontab = {
 	.size = sizeof(struct crontab_options),
 	.uses_handlers = true,
 	.uses_database = true,
+	.section = "crontab.",
 	.check = options_check,
 };

@@ -41,6 +41,7 @@ static const char *const config_types[OPT_TYPE_COUNT] = {
 	[OPT_LIMIT] = "limit",
 	[OPT_TOPICS] = "topics",
 	[OPT_WEIGHTS] = "weights",
+	[OPT_OBJECTS] = "objects",
 };
 
 static const char *const config_reloads[] = {

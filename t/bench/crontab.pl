@@ -59,7 +59,7 @@ for my $round (1 .. $ROUNDS) {
 	for ([written => 'created_at'], [start => 'start_time'], [end => 'end_time']) {
 		my ($name, $column) = @$_;
 		my @ms = late($from, $column);
-		push @{$all{"${name}_p$_"}}, percentile($_, @ms) for 50, 99;
+		push @{$all{"${name}_p$_"}}, percentile($_ / 100, @ms) for 50, 99;
 	}
 }
 figure("crontab_$_", median(@{$all{$_}}), 'ms') for sort keys %all;

@@ -1,0 +1,119 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: ISC
+#
+# Definitions of process.yaml: PostgreSQL has what the files say, after the
+# start and after each reload, and what others have made there stays.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use CronNode;
+use Reeve qw(slow slurp spew wait_until);
+
+CronNode::is_there() or plan skip_all => 'no PostgreSQL here';
+
+my $c = CronNode->new('files');
+my $r = $c->node('a', pools => "include: [more.yaml]\n");
+my $rest = slurp($r->config);
+
+# The definitions of the two files; the second is included by the first.
+sub write_files
+{
+	my ($first, $second) = @_;
+	spew("$r->{dir}/more.yaml", "crontab:\n  definitions:\n$second");
+	spew($r->config, "crontab:\n  definitions:\n$first$rest");
+	return;
+}
+
+# NAME|HANDLER|TYPE|STATUS|PARAMS … of all, by name.
+sub all
+{
+	return $c->sql('SELECT string_agg(concat_ws(\'|\', task_name, task_handler,'
+		. " schedule_type, status, task_params, overlap, misfire || misfire_max),"
+		. " E'\\n' ORDER BY task_name) FROM reeve.task_definitions");
+}
+
+write_files(<<'FIRST', <<'SECOND');
+    - name: nightly
+      handler: note
+      params: { what: [1, "two", true], deep: { a: null } }
+      cron: ["30 2 * * *", "0 12 * * 1"]
+      timezone: Europe/Berlin
+      misfire: all:3
+    - { name: often, handler: note, every: 1s, overlap: allow, topic: high }
+FIRST
+    - { name: after, handler: nap, delay: 10m, depends_on: nightly, retry: 2, timeout: 5s }
+SECOND
+$c->sql("INSERT INTO reeve.task_definitions (task_name, task_handler, schedule_type, rule)"
+	. " VALUES ('theirs', 'x', 'ONCE', '{\"at\":\"2030-01-01T00:00:00Z\"}')");
+$r->start or BAIL_OUT('no daemon');
+
+subtest 'the start brings all files to PostgreSQL' => sub {
+	wait_until { all() =~ /often/ } 8, 'they come';
+	is(all(), join("\n", 'after|nap|FIXED_DELAY|ENABLED|{}|forbid|once100',
+		'nightly|note|CRON|ENABLED|{"what":[1,"two",true],"deep":{"a":null}}|forbid|all3',
+		'often|note|FIXED_RATE|ENABLED|{}|allow|once100',
+		'theirs|x|ONCE|ENABLED|{}|forbid|once100'), 'as they say');
+	is($c->sql('SELECT concat_ws(\'|\', d.timeout_ms, d.retry_max, p.task_name, d.source)'
+		. ' FROM reeve.task_definitions d JOIN reeve.task_definitions p'
+		. ' ON p.id = d.depends_on'), '5000|2|nightly|file:a', 'with all they say');
+	is($c->sql("SELECT to_char(next_fire AT TIME ZONE 'Europe/Berlin', 'MI')"
+		. " FROM reeve.task_definitions WHERE task_name = 'nightly'") =~ /^(30|00)$/, 1,
+		'and the next time in their zone');
+	wait_until { $c->sql("SELECT count(*) FROM reeve.task_instances") > 0 } 8, 'one fires';
+};
+
+subtest 'a reload brings what has changed' => sub {
+	$c->sql("UPDATE reeve.task_definitions SET status = 'DISABLED' WHERE task_name = 'after'");
+	my $next = $c->sql("SELECT next_fire FROM reeve.task_definitions WHERE task_name = 'after'");
+	write_files(<<'FIRST', <<'SECOND');
+    - { name: nightly, handler: nap, cron: "@daily", enabled: false }
+    - { name: theirs, handler: note, every: 1h }
+FIRST
+    - { name: after, handler: nap, delay: 10m, depends_on: nightly, retry: 2, timeout: 5s }
+SECOND
+	ok(scalar $r->reload, 'it is well');
+	wait_until { all() =~ /often.*DISABLED/ } 8, 'it comes';
+	is(all(), join("\n", 'after|nap|FIXED_DELAY|DISABLED|{}|forbid|once100',
+		'nightly|nap|CRON|DISABLED|{}|forbid|once100',
+		'often|note|FIXED_RATE|DISABLED|{}|allow|once100',
+		'theirs|x|ONCE|ENABLED|{}|forbid|once100'),
+		'what is gone is disabled, what others say stands');
+	is($c->sql("SELECT next_fire FROM reeve.task_definitions WHERE task_name = 'after'"), $next,
+		'what is the same keeps its time');
+	wait_until { $r->log =~ /definition theirs .* is left alone/ } 5, 'and it says so';
+};
+
+subtest 'what comes back is enabled' => sub {
+	write_files("    - { name: often, handler: note, every: 1s, overlap: allow }\n",
+		"    - { name: new, handler: note, at: \"2030-01-01T00:00:00Z\" }\n");
+	ok(scalar $r->reload, 'it is well');
+	wait_until { all() =~ /new/ } 8, 'it comes';
+	like(all(), qr/^often\|note\|FIXED_RATE\|ENABLED/m, 'and so does the other');
+};
+
+subtest 'what is wrong is refused with its name' => sub {
+	my %wrong = (
+		'{ name: a, handler: note, cron: "61 * * * *" }' => qr/definition a: .*61/,
+		'{ name: a, handler: nobody, every: 1s }' => qr/definition a: there is no handler "nobody"/,
+		'{ name: a, handler: note }' => qr/definition a: it does not say when/,
+		'{ name: a, handler: note, every: 1s, color: red }' => qr/definition a: there is no "color"/,
+		'{ name: a, handler: note, every: 1s, misfire: most }' => qr/"misfire" takes skip, once/,
+		'{ handler: note, every: 1s }' => qr/definition without a name/,
+		'just a text' => qr/is a map, not/,
+	);
+	for my $text (sort keys %wrong) {
+		write_files("    - $text\n", "    - { name: b, handler: note, every: 1s }\n");
+		my ($code, undef, $said) = $r->run('-t');
+		is($code, 1, "refused: $text");
+		like($said, $wrong{$text}, 'and says why');
+	}
+	write_files("    - { name: b, handler: note, every: 2s }\n",
+		"    - { name: b, handler: note, every: 1s }\n");
+	like(($r->run('-t'))[2], qr/there are two definitions b/, 'two of one name');
+};
+
+$r->finish;
+done_testing();
