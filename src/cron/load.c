@@ -444,6 +444,14 @@ static void load_on_notice(const char *payload, void *arg)
 		loop_timer_start(l->soon, LOAD_SOON_US);
 }
 
+/* What is known may be wrong: what is due is looked at anew. */
+static void load_on_restart(struct load *l)
+{
+	log_info("the scheduler is restarted");
+	l->since_us = 0;
+	loop_timer_start(l->scan, 0);
+}
+
 static void load_on_scheduler(const char *payload, void *arg)
 {
 	struct load *l = arg;
@@ -452,6 +460,8 @@ static void load_on_scheduler(const char *payload, void *arg)
 		leader_try(l->crontab->leader);
 	else if (load_is(payload, "false"))
 		due_set_running(l->crontab->due, false);
+	else if (load_is(payload, "restart"))
+		load_on_restart(l);
 	else
 		load_look_at_clock(l);
 }
