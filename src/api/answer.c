@@ -76,6 +76,11 @@ static char *answer_encode(struct arena *a, const char *text)
 	return to;
 }
 
+const char *answer_cursor(struct call *call, const char *text)
+{
+	return answer_encode(call->arena, text);
+}
+
 static const char *answer_decode(struct arena *a, const char *text)
 {
 	size_t n = 0, mark = sizeof(ANSWER_CURSOR_MARK) - 1;

@@ -47,6 +47,8 @@ struct answer_page {
 };
 /* False when the cursor is none of ours, and the call is answered. */
 bool answer_page(struct call *call, struct answer_page *ret_page);
+/* nextCursor for what page.cursor will be; on the call's arena. */
+const char *answer_cursor(struct call *call, const char *text);
 /* db_rows_fn */
 void answer_list(struct call *call, const struct pg_result *r);
 

@@ -521,23 +521,6 @@ static void describe_limits(struct jsonw *j, const struct field *f)
 	}
 }
 
-static void describe_items(
-	struct jsonw *j, const struct field *f, bool is_answer)
-{
-	jsonw_str(j, "type", "array");
-	if (!is_answer) {
-		jsonw_int(j, "minItems", 1);
-		jsonw_int(j, "maxItems", f->maximum);
-	}
-	if (f->type == FIELD_LIST) {
-		field_describe_all(j, "items", f->rows, is_answer);
-		return;
-	}
-	jsonw_object(j, "items");
-	jsonw_str(j, "type", "string");
-	jsonw_end_object(j);
-}
-
 /* "type": of a nullable answer both. */
 static void describe_type(struct jsonw *j, const char *type, bool is_nullable)
 {
@@ -549,6 +532,23 @@ static void describe_type(struct jsonw *j, const char *type, bool is_nullable)
 	jsonw_str(j, NULL, type);
 	jsonw_str(j, NULL, "null");
 	jsonw_end_array(j);
+}
+
+static void describe_items(
+	struct jsonw *j, const struct field *f, bool is_answer)
+{
+	describe_type(j, "array", is_answer && !f->is_required);
+	if (!is_answer) {
+		jsonw_int(j, "minItems", 1);
+		jsonw_int(j, "maxItems", f->maximum);
+	}
+	if (f->type == FIELD_LIST) {
+		field_describe_all(j, "items", f->rows, is_answer);
+		return;
+	}
+	jsonw_object(j, "items");
+	jsonw_str(j, "type", "string");
+	jsonw_end_object(j);
 }
 
 static void describe_words(
@@ -586,6 +586,32 @@ static void describe_two(struct jsonw *j, const char *first)
 	jsonw_end_array(j);
 }
 
+/* Without the braces. */
+static void describe_members(
+	struct jsonw *j, const struct field *fields, bool is_answer)
+{
+	size_t i, n = field_count(fields);
+
+	jsonw_object(j, "properties");
+	for (i = 0; i < n; i++)
+		field_describe(j, fields[i].name, &fields[i], is_answer);
+	jsonw_end_object(j);
+	jsonw_array(j, "required");
+	for (i = 0; i < n; i++)
+		if (is_answer ? !fields[i].is_optional : fields[i].is_required)
+			jsonw_str(j, NULL, fields[i].name);
+	jsonw_end_array(j);
+	jsonw_bool(j, "additionalProperties", false);
+}
+
+static void describe_object(
+	struct jsonw *j, const struct field *f, bool is_nullable)
+{
+	describe_type(j, "object", is_nullable);
+	if (f->rows != NULL)
+		describe_members(j, f->rows, true);
+}
+
 static void describe_shape(
 	struct jsonw *j, const struct field *f, bool is_answer)
 {
@@ -604,10 +630,10 @@ static void describe_shape(
 			describe_two(j, "integer");
 		break;
 	case FIELD_OBJECT:
-		if (is_answer)
-			describe_type(j, "object", is_nullable);
-		else
+		if (!is_answer)
 			describe_two(j, "object");
+		else
+			describe_object(j, f, is_nullable);
 		break;
 	case FIELD_BOOL: describe_type(j, "boolean", is_nullable); break;
 	case FIELD_NUMBER: describe_type(j, "number", is_nullable); break;
@@ -639,19 +665,8 @@ void field_describe(
 void field_describe_all(struct jsonw *j, const char *key,
 	const struct field *fields, bool is_answer)
 {
-	size_t i, n = field_count(fields);
-
 	jsonw_object(j, key);
 	jsonw_str(j, "type", "object");
-	jsonw_object(j, "properties");
-	for (i = 0; i < n; i++)
-		field_describe(j, fields[i].name, &fields[i], is_answer);
-	jsonw_end_object(j);
-	jsonw_array(j, "required");
-	for (i = 0; i < n; i++)
-		if (is_answer ? !fields[i].is_optional : fields[i].is_required)
-			jsonw_str(j, NULL, fields[i].name);
-	jsonw_end_array(j);
-	jsonw_bool(j, "additionalProperties", false);
+	describe_members(j, fields, is_answer);
 	jsonw_end_object(j);
 }

@@ -46,7 +46,8 @@ struct field {
 	const char *const *words; /* NULL-terminated */
 	/* Further names of words: pairs of alias and word; NULL. */
 	const char *const (*aliases)[2];
-	const struct field *rows; /* of FIELD_LIST */
+	const struct field *rows; /* of FIELD_LIST; of an answer's FIELD_OBJECT,
+				     NULL: any members */
 	const char *default_text; /* as a client would write it; NULL: none */
 	const char *help;
 };

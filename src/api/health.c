@@ -86,27 +86,6 @@ static void health_metrics(const struct board *b, struct http_request *req)
 	health_reply(req, HEALTH_METRICS, &out);
 }
 
-static void health_status(const struct board *b, struct http_request *req)
-{
-	const char *pool = http_request_query(req, "pool");
-	struct buf out = BUF_INIT;
-
-	if (report_status(b, pool, REPORT_PLAIN, &out) != 0) {
-		buf_done(&out);
-		http_reply_problem(req, 404, "no pool has that name");
-		return;
-	}
-	buf_putc(&out, '\n');
-	health_reply(req, HEALTH_JSON, &out);
-}
-
-static const struct field health_status_query[] = {
-	{ .name = "pool",
-		.type = FIELD_STRING,
-		.help = "only the pool of this name" },
-	{ .name = NULL },
-};
-
 const struct route health_routes[] = {
 	{ .method = HTTP_GET,
 		.path = "/healthz",
@@ -129,13 +108,5 @@ const struct route health_routes[] = {
 		.summary = "figures of the whole node as Prometheus text",
 		.shape = ROUTE_TEXT,
 		.plain = health_metrics },
-	{ .method = HTTP_GET,
-		.path = "/api/v1/status",
-		.operation = "getStatus",
-		.tag = "health",
-		.summary = "pools and workers of this node",
-		.query = health_status_query,
-		.shape = ROUTE_FREE,
-		.plain = health_status },
 	{ .path = NULL },
 };

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include <string.h>
 
+#include "api/cluster.h"
 #include "api/definitions.h"
 #include "api/health.h"
 #include "api/instances.h"
 #include "api/openapi.h"
 #include "api/route.h"
+#include "api/scheduler.h"
+#include "api/system.h"
 #include "api/tasks.h"
 #include "base/buf.h"
 
@@ -32,6 +35,9 @@ const struct route *const route_tables[] = {
 	task_routes,
 	definition_routes,
 	instance_routes,
+	scheduler_routes,
+	system_routes,
+	cluster_routes,
 	openapi_routes,
 	NULL,
 };

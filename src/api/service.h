@@ -5,6 +5,7 @@
 #ifndef API_SERVICE_H
 #define API_SERVICE_H
 
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include "api/options.h"
@@ -16,6 +17,13 @@ struct follow;
 struct outbox;
 struct wire;
 
+/* How much had ended, so that a rate can be told. */
+#define SERVICE_RATE_US (10 * INT64_C(1000000))
+struct service_rate {
+	int64_t at_us; /* clock_now; 0: never */
+	uint64_t ends;
+};
+
 struct service {
 	struct worker *worker;             /* borrowed */
 	const struct conf *conf;           /* borrowed */
@@ -26,6 +34,7 @@ struct service {
 	struct wire *wire;                 /* owned */
 	struct outbox *outbox;             /* owned; NULL: see send.h */
 	LIST_HEAD(, follow) follows;       /* owned: logs that are streamed */
+	struct service_rate rate_before, rate_now;
 };
 
 #endif

@@ -27,6 +27,7 @@ processes:
     header_timeout: 500ms
     body_timeout: 500ms
     keepalive_timeout: 60s
+    auth: none
 YAML
 
 my $HOST = "Host: a\r\n";
@@ -75,7 +76,7 @@ subtest 'http workers answer on TCP and on unix sockets' => sub {
 		is($status, 200, 'readyz');
 		($status, $body) = http_get($where, '/metrics');
 		like($body, qr/^reeve_up 1$/m, 'metrics');
-		($status, $body) = http_get($where, '/api/v1/status?pool=web');
+		($status, $body) = http_get($where, '/api/v1/pools?pool=web');
 		is(decode_json($body)->{pools}[0]{ready}, 1, 'status');
 	}
 	my ($status, $body, $head) = http_get($r->port, '/nope');

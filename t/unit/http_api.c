@@ -27,7 +27,8 @@ static socklen_t addr_len;
 
 static void on_request(struct http_request *req, void *arg)
 {
-	struct service service = { .board = &board };
+	static const struct api_options options = { .auth = API_AUTH_NONE };
+	struct service service = { .board = &board, .options = &options };
 
 	(void)arg;
 	call_begin(&service, req);
@@ -126,11 +127,13 @@ static void test_routes(void)
 	answers("HEAD", "/healthz", "Content-Length: 16\r\n", "HEAD as well");
 	answers("GET", "/metrics", "text/plain; version=0.0.4",
 		"/metrics is Prometheus text");
-	answers("GET", "/api/v1/status", "\"pools\":[",
-		"/api/v1/status tells of the pools");
-	answers("GET", "/api/v1/status?pool=web", "\"name\":\"web\"",
+	answers("GET", "/api/v1/status", "\"status\":\"degraded\"",
+		"/api/v1/status tells how all does");
+	answers("GET", "/api/v1/pools", "\"pools\":[",
+		"/api/v1/pools tells of the pools");
+	answers("GET", "/api/v1/pools?pool=web", "\"name\":\"web\"",
 		"of one by its name");
-	answers("GET", "/api/v1/status?pool=nope", "HTTP/1.1 404 ",
+	answers("GET", "/api/v1/pools?pool=nope", "HTTP/1.1 404 ",
 		"and of none by another");
 	answers("GET", "/api/v1", "\"path\":\"/readyz\"",
 		"/api/v1 lists what there is");

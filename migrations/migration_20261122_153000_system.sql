@@ -1,0 +1,86 @@
+-- SPDX-License-Identifier: ISC
+-- What the API needs of the whole system.  These functions have the rights of
+-- their owner, and are for the tenant default alone.
+
+CREATE FUNCTION reeve.system_only() RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	IF current_setting('role') = 'reeve_api' AND reeve.tenant() IS DISTINCT FROM 'default' THEN
+		RAISE EXCEPTION 'this wants a token of the tenant default'
+			USING ERRCODE = 'RV403';
+	END IF;
+END $$;
+
+-- Let definitions fire, or not, on all nodes.  Who asks for what is so already
+-- changes nothing, and no audit row is written.  After a restart all crontab
+-- workers have read anew what is due.
+CREATE FUNCTION reeve.scheduler_set(wanted text, who text, request text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
+DECLARE
+	was scheduler;
+	made scheduler;
+BEGIN
+	PERFORM system_only();
+	SELECT * INTO was FROM scheduler FOR NO KEY UPDATE;
+	IF wanted NOT IN ('start', 'stop', 'restart') THEN
+		RAISE EXCEPTION 'the scheduler is started, stopped or restarted, not %', wanted
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF wanted <> 'restart' AND was.is_running = (wanted = 'start') THEN
+		RETURN false;
+	END IF;
+	UPDATE scheduler SET is_running = wanted <> 'stop',
+		changed_at = clock_timestamp(), changed_by = who
+		RETURNING * INTO made;
+	IF wanted = 'restart' THEN
+		PERFORM pg_notify('reeve_scheduler', 'restart');
+	END IF;
+	INSERT INTO audit_log (tenant_id, who, action, object, before, after, request_id)
+		VALUES ('default', who, wanted || 'Scheduler', 'scheduler',
+			jsonb_build_object('running', was.is_running),
+			jsonb_build_object('running', made.is_running), request);
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION reeve.scheduler_set IS
+	'start, stop or restart the crontab of all nodes; false: it was so already.';
+
+-- What waits, of all tenants; handlers that wait for a service elsewhere are
+-- counted by themselves.
+CREATE FUNCTION reeve.system_tasks(slow text[])
+RETURNS TABLE (pending bigint, pending_slow bigint, outbox bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
+BEGIN
+	PERFORM system_only();
+	RETURN QUERY SELECT count(*), count(*) FILTER (WHERE i.handler = ANY (slow)),
+		(SELECT count(*) FROM outbox)
+		FROM task_instances i WHERE i.status = 'PENDING' AND i.children = 0;
+END $$;
+
+-- The database as its statistics have it.  What other roles do is told as far
+-- as the owner of this function may see it (pg_read_all_stats).
+CREATE FUNCTION reeve.system_database() RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
+DECLARE
+	told json;
+BEGIN
+	PERFORM system_only();
+	SELECT json_build_object(
+		'version', current_setting('server_version'),
+		'sizeBytes', pg_database_size(d.datname),
+		'connections', (SELECT count(*) FROM pg_stat_activity a
+			WHERE a.backend_type = 'client backend'),
+		'activeConnections', (SELECT count(*) FROM pg_stat_activity a
+			WHERE a.backend_type = 'client backend' AND a.state = 'active'),
+		'connectionsMax', current_setting('max_connections')::int,
+		'slowQueries', (SELECT count(*) FROM pg_stat_activity a
+			WHERE a.datname = d.datname AND a.state = 'active'
+			AND a.backend_type = 'client backend'
+			AND a.query_start < clock_timestamp() - interval '1 second'),
+		'committed', d.xact_commit,
+		'rolledBack', d.xact_rollback,
+		'deadlocks', d.deadlocks,
+		'cacheHitRatio', round(d.blks_hit::numeric / nullif(d.blks_hit + d.blks_read, 0), 4),
+		'isReplica', pg_is_in_recovery()) INTO told
+	FROM pg_stat_database d WHERE d.datname = current_database();
+	RETURN told;
+END $$;
