@@ -47,6 +47,7 @@ struct ctl {
 	const char *database;   /* --database; NULL */
 	const char *migrations; /* migrate --migrations; NULL */
 	bool dry_run;           /* migrate --dry-run */
+	bool repair;            /* fsck --repair */
 	const char *dialect;    /* cron next; NULL */
 	const char *zone;       /* cron --tz; NULL */
 	const char *from;       /* cron next; NULL */

@@ -21,6 +21,7 @@
 #include "ctl/ctl.h"
 #include "ctl/dead.h"
 #include "ctl/deploy.h"
+#include "ctl/fsck.h"
 #include "ctl/gate.h"
 #include "ctl/handlers.h"
 #include "ctl/kept.h"
@@ -124,6 +125,10 @@ static const struct main_command main_commands[] = {
 		"bring the tables in PostgreSQL up to date, or say what lacks",
 		migrate_command, 0, 1,
 		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_MIGRATE },
+	{ "fsck", NULL, "[--repair]",
+		"compare PostgreSQL with Redis, and mend what differs",
+		fsck_command, 0, 0,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_REPAIR },
 	{ "cron", "add", "NAME --handler NAME --cron EXPR|--every SPAN|...",
 		"make a definition", cron_set_add, 1, 1,
 		MAIN_CRON | OPTION_DEFINE | OPTION_FORCE },

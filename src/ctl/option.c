@@ -93,6 +93,8 @@ static const struct option_row option_rows[] = {
 		.help = "migrate: the files of this directory" },
 	{ "dry-run", 0, OPTION_MIGRATE, OPTION_FLAG, OPTION_PLACE(dry_run),
 		.help = "migrate: try it, and change nothing" },
+	{ "repair", 0, OPTION_REPAIR, OPTION_FLAG, OPTION_PLACE(repair),
+		.help = "fsck: mend what it finds" },
 	{ "dialect", 0, OPTION_NEXT | OPTION_DEFINE, OPTION_TEXT,
 		OPTION_PLACE(dialect), .value = "NAME",
 		.help = "cron: vixie, seconds or quartz" },

@@ -34,7 +34,8 @@ enum option_group {
 	OPTION_TOKEN = 131072,
 	OPTION_LIMITS = 262144,
 	OPTION_APP = 524288,
-	OPTION_DEPLOY = 1048576 /* deploy push and rollback */
+	OPTION_DEPLOY = 1048576, /* deploy push and rollback */
+	OPTION_REPAIR = 2097152
 };
 
 /*
