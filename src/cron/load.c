@@ -287,6 +287,9 @@ static void load_take(struct load *l, const struct pg_result *r, int i)
 	if (d->next_us != was_us) {
 		d->has_lock = false;
 		d->tries = 0;
+	} else if (d->is_check) {
+		/* Who has its lock has not done it: that is no hindrance. */
+		d->has_lock = true;
 	}
 	load_keep(l, d);
 }

@@ -15,13 +15,13 @@ use Reeve qw(alive send_signal slow wait_until);
 
 CronNode::is_there() or plan skip_all => 'no PostgreSQL here';
 
-my ($DEFINITIONS, $EVERY_MS, $SECONDS) = (10, 250, $ENV{REEVE_CRON_SECONDS} // 8);
+my ($DEFINITIONS, $EVERY_MS, $SECONDS) = (10, 250, $ENV{REEVE_CRON_SECONDS} // 6);
 
 my $c = CronNode->new('once', redis => ['--appendonly', 'yes', '--appendfsync', 'always'],
 	settings => { fsync => 'on' });
 my ($redis, $pg) = ($c->redis, $c->pg);
 my %more = (crontab => 'count: 2, scan_interval: 1s, preload: 3s, node_timeout: 3s,'
-		. ' reconcile_every: 1s, lock_expire: 10s, backoff_max: 200ms',
+		. ' reconcile_every: 1s, backoff_max: 200ms',
 	pools => "  queue: { kind: queue, topics: [high], node_timeout: 3s,"
 		. " lease: 4s, renew_every: 1s, claim_after: 5s, backoff_max: 200ms }\n");
 my @nodes = map { $c->node($_, %more) } qw(a b);
@@ -77,6 +77,9 @@ is($c->sql("WITH plan AS (SELECT d.id, t FROM reeve.task_definitions d, generate
 	. ' SELECT (SELECT count(*) FROM (TABLE plan EXCEPT ALL TABLE run) x),'
 	. ' (SELECT count(*) FROM (TABLE run EXCEPT ALL TABLE plan) x)'), "0\t0",
 	'each time of the plan has one run, and there is no other');
+my $late = $c->sql('SELECT extract(epoch FROM max(created_at - fire_time))'
+	. ' FROM reeve.task_instances');
+cmp_ok($late, '<', slow(8), "whoever dies, another fires: the latest by $late s");
 wait_until { eval { $c->sql("SELECT count(*) FROM reeve.task_instances"
 	. " WHERE status IN ('PENDING', 'RUNNING')") == 0 } } 50, 'all of them end'
 	or diag($c->sql("SELECT id, status, worker, epoch, due_at FROM reeve.task_instances"

@@ -33,7 +33,7 @@ set_clock('+0');
 }
 
 my $from = $c->sql("SELECT date_trunc('second', clock_timestamp()) + interval '1 s'");
-$c->define(name => 'd', rule => '{"every":500}', overlap => 'allow', topic => 'x',
+$c->define(name => 'd', rule => '{"every":200}', overlap => 'allow', topic => 'x',
 	next => "'$from'");
 my $count = sub { $c->sql('SELECT count(*) FROM reeve.task_instances') };
 
@@ -63,7 +63,7 @@ $c->sql("UPDATE reeve.task_definitions SET status = 'DISABLED'");
 sleep 0.2;
 is($c->sql("WITH last AS (SELECT max(fire_time) AS t FROM reeve.task_instances)"
 	. ' SELECT count(*) FROM (SELECT generate_series(timestamptz \'' . $from . '\', last.t,'
-	. " interval '500 ms') FROM last EXCEPT ALL SELECT fire_time FROM reeve.task_instances) x"),
+	. " interval '200 ms') FROM last EXCEPT ALL SELECT fire_time FROM reeve.task_instances) x"),
 	0, 'no time of the plan is left out');
 is($count->(), $c->sql("SELECT count(DISTINCT fire_time) FROM reeve.task_instances"
 	. " WHERE status = 'PENDING'"), 'each was fired once, and none is a misfire');
