@@ -27,6 +27,7 @@
 #include "ctl/kept.h"
 #include "ctl/logs.h"
 #include "ctl/migrate.h"
+#include "ctl/nodes.h"
 #include "ctl/option.h"
 #include "ctl/push.h"
 #include "ctl/queue.h"
@@ -129,6 +130,8 @@ static const struct main_command main_commands[] = {
 		"compare PostgreSQL with Redis, and mend what differs",
 		fsck_command, 0, 0,
 		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_REPAIR },
+	{ "nodes", NULL, "", "all nodes, and how they are", nodes_command, 0, 0,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
 	{ "cron", "add", "NAME --handler NAME --cron EXPR|--every SPAN|...",
 		"make a definition", cron_set_add, 1, 1,
 		MAIN_CRON | OPTION_DEFINE | OPTION_FORCE },

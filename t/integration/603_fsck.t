@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: ISC
-# fsck finds where PostgreSQL and Redis differ, and mends it.
+# fsck finds where PostgreSQL and Redis differ, and mends it; nodes lists nodes.
 use strict;
 use warnings;
 
@@ -108,6 +108,21 @@ subtest 'and then all is well' => sub {
 	unlike($out, qr/^\w+ +[1-9]/m, 'of each check');
 	diag($out) if $rc != 0;
 	is(($r->ctl('fsck', '--all'))[0], 2, 'a flag it does not have is refused');
+};
+
+subtest 'the node is told, and what it has in hand' => sub {
+	my (undef, $id) = $r->ctl('queue', 'push', 'high', 'gate');
+	ok(wait_until(sub { pending($redis) == 1 }, 10), 'it has a task');
+	my ($rc, $out) = $r->ctl('nodes', '--json');
+	my ($node) = @{ JSON::PP::decode_json($out) };
+	is($rc, 0, 'nodes tells');
+	is_deeply([@{$node}{qw(state pid leader running)}, $node->{redis}{pid}],
+		['ONLINE', $r->pid, JSON::PP::true(), 1, $r->pid], 'how it is');
+	my $pid = $r->pid;
+	like(($r->ctl('nodes'))[1],
+		qr{^\S+ +ONLINE +\S+ +$pid +leads +.* alive +1 +.*queue\.high 1/1}m,
+		'and so for people');
+	open_gate($r, 'ok');
 };
 
 $r->finish;
