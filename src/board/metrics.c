@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "board/metrics_cron.h"
+#include "board/metrics_task.h"
 #include "board/report.h"
 #include "board/view.h"
 
@@ -541,7 +542,7 @@ void report_metrics(const struct board *b, struct buf *out)
 	struct metrics m = {
 		.out = out, .series = &b->map->series, .now = clock_now()
 	};
-	bool has_cron = false;
+	bool has_cron = false, has_queue = false;
 	struct view v;
 	size_t i;
 	int pool;
@@ -555,14 +556,19 @@ void report_metrics(const struct board *b, struct buf *out)
 		if (!view_pool(&v, pool, &p->pool))
 			continue;
 		view_sum(&v, pool, &p->sum);
-		if (strcmp(p->pool.kind, "queue") == 0)
+		if (strcmp(p->pool.kind, "queue") == 0) {
 			view_held(&v, pool, m.held);
+			has_queue = true;
+		}
 		has_cron |= strcmp(p->pool.kind, "crontab") == 0;
 		m.pool_count++;
 	}
-	view_done(&v);
 	for (i = 0; i < METRICS_FAMILIES; i++)
 		metrics_write(&m, &metrics_families[i]);
+	metrics_machine(&v, m.now, out);
+	view_done(&v);
+	if (has_queue)
+		metrics_task(&b->map->series, out);
 	if (has_cron)
 		metrics_cron(&b->map->series.cron, m.now, out);
 	free(m.pools);

@@ -35,7 +35,7 @@ static const struct metrics_cron_family metrics_cron_families[] = {
 		CRON_FIELD(outbox_failed), CRON_COUNTER, 1 },
 	{ "reeve_scheduler_leader", "1 where the leader is.",
 		CRON_FIELD(leader_until_us), CRON_UNTIL, 1 },
-	{ "reeve_scheduler_health_status",
+	{ "scheduler_health_status",
 		"1 while a crontab worker of this node has PostgreSQL.",
 		CRON_FIELD(healthy_until_us), CRON_UNTIL, 1 },
 	{ "reeve_scheduler_term", "How often another has begun to lead.",
