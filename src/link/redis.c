@@ -197,6 +197,12 @@ unsigned redis_pending(const struct redis *r)
 	return (unsigned)(r->queue.count + r->held.count);
 }
 
+void redis_trim(struct redis *r)
+{
+	if (r->busy == 0)
+		redis_wire_trim(&r->wire);
+}
+
 void redis_reset(struct redis *r, const char *why)
 {
 	if (r->phase == REDIS_CLOSED)

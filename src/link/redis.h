@@ -71,6 +71,10 @@ bool redis_is_up(const struct redis *r);
  * hears nothing). */
 void redis_reset(struct redis *r, const char *why);
 
+/* After a burst: give back the memory that answers took.  Nothing happens within
+ * a callback, nor while an answer is half read. */
+void redis_trim(struct redis *r);
+
 /*
  * Queue a command; all that is queued in one turn of the loop goes out in one
  * write.  lens may be NULL (strlen).  fn may be NULL.  The arguments are copied.

@@ -44,6 +44,7 @@ struct redis_reader {
 	struct reply_block *blocks; /* the one in use first */
 	size_t total;               /* bytes of all blocks */
 	bool is_given;              /* the answer in the arena was borrowed */
+	bool is_partial;            /* there are bytes of the next one */
 	const char *error;          /* of ours; NULL: see lib */
 };
 
@@ -185,33 +186,63 @@ static redisReplyObjectFunctions reply_functions = {
 	.freeObject = reply_forget,
 };
 
+static redisReader *reader_lib(struct redis_reader *rd)
+{
+	redisReader *lib = redisReaderCreateWithFunctions(&reply_functions);
+
+	if (lib == NULL)
+		return NULL;
+	lib->privdata = rd;
+	lib->maxbuf = READER_KEPT;
+	return lib;
+}
+
 struct redis_reader *redis_reader_new(void)
 {
 	struct redis_reader *rd = xcalloc(1, sizeof(*rd));
 
-	rd->lib = redisReaderCreateWithFunctions(&reply_functions);
-	if (rd->lib == NULL) {
+	rd->lib = reader_lib(rd);
+	if (rd->lib == NULL)
 		rd->error = "out of memory";
-		return rd;
-	}
-	rd->lib->privdata = rd;
-	rd->lib->maxbuf = READER_KEPT;
 	return rd;
 }
 
-void redis_reader_free(struct redis_reader *rd)
+static void reader_free_blocks(struct redis_reader *rd)
 {
 	struct reply_block *b, *next;
 
-	if (rd == NULL)
-		return;
-	if (rd->lib != NULL)
-		redisReaderFree(rd->lib);
 	for (b = rd->blocks; b != NULL; b = next) {
 		next = b->next;
 		free(b);
 	}
+	rd->blocks = NULL;
+	rd->total = 0;
+}
+
+void redis_reader_free(struct redis_reader *rd)
+{
+	if (rd == NULL)
+		return;
+	if (rd->lib != NULL)
+		redisReaderFree(rd->lib);
+	reader_free_blocks(rd);
 	free(rd);
+}
+
+/* The library gives its buffer back with itself only. */
+void redis_reader_trim(struct redis_reader *rd)
+{
+	redisReader *lib = rd->lib;
+
+	if (rd->error != NULL || lib->err != 0 || rd->is_partial)
+		return;
+	lib = reader_lib(rd);
+	if (lib == NULL)
+		return;
+	redisReaderFree(rd->lib);
+	rd->lib = lib;
+	reader_free_blocks(rd);
+	rd->is_given = false;
 }
 
 int redis_reader_feed(struct redis_reader *rd, const char *data, size_t len)
@@ -222,6 +253,7 @@ int redis_reader_feed(struct redis_reader *rd, const char *data, size_t len)
 		rd->error = "the answer is too large";
 		return -1;
 	}
+	rd->is_partial = rd->is_partial || len > 0;
 	return redisReaderFeed(rd->lib, data, len) == REDIS_OK ? 0 : -1;
 }
 
@@ -253,6 +285,7 @@ int redis_reader_next(struct redis_reader *rd, const struct redis_reply **ret)
 		return -1;
 	}
 	rd->is_given = true;
+	rd->is_partial = rd->lib->pos < rd->lib->len;
 	*ret = reply;
 	return 1;
 }

@@ -30,6 +30,8 @@ int redis_reader_feed(struct redis_reader *rd, const char *data, size_t len);
  * nothing but redis_reader_free may follow.
  */
 int redis_reader_next(struct redis_reader *rd, const struct redis_reply **ret);
+/* Between answers: give back what former ones took, the last one as well. */
+void redis_reader_trim(struct redis_reader *rd);
 /* What was wrong. */
 const char *redis_reader_error(const struct redis_reader *rd);
 

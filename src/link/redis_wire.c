@@ -44,6 +44,12 @@ void redis_wire_done(struct redis_wire *w)
 	w->reader = NULL;
 }
 
+void redis_wire_trim(struct redis_wire *w)
+{
+	if (w->reader != NULL)
+		redis_reader_trim(w->reader);
+}
+
 void redis_wire_unix(const char *path, struct resolve_address *ret)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };

@@ -29,6 +29,8 @@ struct redis_wire {
 void redis_wire_init(struct redis_wire *w, struct loop *l);
 /* Closed, and its memory given back. */
 void redis_wire_done(struct redis_wire *w);
+/* Between answers: their memory is given back. */
+void redis_wire_trim(struct redis_wire *w);
 /* The answer at hand stays readable until the next open or done. */
 void redis_wire_close(struct redis_wire *w);
 /*

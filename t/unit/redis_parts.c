@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* redis: its parts that need no server: URLs, SHA-1, the reader, the queue. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,9 @@ static void test_sha1(void)
 	free(a);
 }
 
+/* read_all gives memory back after each piece. */
+static bool is_trimming;
+
 /* Feeds the text in pieces; the number of answers, or -1 for a fault. */
 static int read_all(const char *text, size_t len, size_t piece)
 {
@@ -127,6 +131,8 @@ static int read_all(const char *text, size_t len, size_t piece)
 		got = redis_reader_feed(rd, text + at, n);
 		while (got != -1 && (got = redis_reader_next(rd, &p)) == 1)
 			found++;
+		if (is_trimming)
+			redis_reader_trim(rd);
 	}
 	if (got == -1 && redis_reader_error(rd)[0] == '\0')
 		found = -100;
@@ -148,6 +154,12 @@ static void test_reader(void)
 		right += read_all(answers, len, piece) == 7;
 	is_int((int64_t)len, (int64_t)right,
 		"answers are read however they are cut");
+	is_trimming = true;
+	for (right = 0, piece = 1; piece <= len; piece++)
+		right += read_all(answers, len, piece) == 7;
+	is_trimming = false;
+	is_int((int64_t)len, (int64_t)right,
+		"and when memory is given back between the pieces");
 	is_int(-1, read_all("HTTP/1.1 400 Bad\r\n", 18, 18), "not Redis");
 	is_int(-1, read_all("*99999999\r\n", 11, 11), "too many elements");
 	is_int(-1, read_all("*-5\r\n", 5, 5), "fewer than none");
@@ -158,6 +170,29 @@ static void test_reader(void)
 			40, 40),
 		"too deep");
 	is_int(0, read_all("$999\r\nabc", 9, 9), "one that is not whole");
+}
+
+static void test_trim(void)
+{
+	struct redis_reader *rd = redis_reader_new();
+	const struct redis_reply *p;
+	size_t len = 100000, before = mallinfo2().uordblks, after;
+	char *text = xmalloc(len + 12);
+
+	snprintf(text, len, "$%zu\r\n", len);
+	memset(text + 9, 'x', len);
+	memcpy(text + 9 + len, "\r\n", 3);
+	ok(redis_reader_feed(rd, text, len + 11) == 0 &&
+			redis_reader_next(rd, &p) == 1 &&
+			redis_reader_next(rd, &p) == 0,
+		"a large answer");
+	redis_reader_trim(rd);
+	free(text);
+	after = mallinfo2().uordblks;
+	ok(after < before + 16384, "takes nothing when it is forgotten");
+	is_int(0, redis_reader_feed(rd, ":7\r\n", 4), "one that follows");
+	ok(redis_reader_next(rd, &p) == 1 && redis_int(p, 0) == 7, "is read");
+	redis_reader_free(rd);
 }
 
 static void test_endless_line(void)
@@ -260,6 +295,7 @@ int main(void)
 	test_urls();
 	test_sha1();
 	test_reader();
+	test_trim();
 	test_endless_line();
 	test_mutants();
 	test_queue();
