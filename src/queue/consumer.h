@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "board/series.h"
 #include "link/redis.h"
 #include "queue/options.h"
@@ -23,6 +24,10 @@
 #define CONSUMER_ID_MAX 42
 /* Entries of one read. */
 #define CONSUMER_BATCH 256
+/* So many in hand at a time are a burst.  What it took is given back when no
+ * task has come for a while. */
+#define CONSUMER_BURST   16
+#define CONSUMER_REST_US (2 * US_PER_S)
 
 struct consumer;
 struct pg;
@@ -171,6 +176,8 @@ struct consumer {
 	struct loop_timer *sweep; /* takeover and marks */
 	struct loop_timer *room;  /* a handler's rate limit */
 	struct loop_timer *heads; /* ageing between topics, under backlog */
+	struct loop_timer *rest;  /* gives memory back after a burst */
+	bool is_grown;            /* there was one, and the timer runs */
 	char **cancelled;         /* task ids with a cancel mark, sorted */
 	size_t cancelled_count;
 	/* Counters by topic and handler, made on first use: the handler's

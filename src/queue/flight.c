@@ -106,6 +106,10 @@ static struct flight *flight_new(
 	memcpy(f->id, id, strnlen(id, sizeof(f->id) - 1));
 	TAILQ_INSERT_TAIL(&c->flights, f, entry);
 	c->flight_count++;
+	if (c->flight_count >= CONSUMER_BURST && !c->is_grown) {
+		c->is_grown = true;
+		loop_timer_start(c->rest, CONSUMER_REST_US);
+	}
 	c->active_count++;
 	c->waiting_count++;
 	lease_on_taken(c, f->taken_at_us);

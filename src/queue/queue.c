@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,14 +182,42 @@ static void queue_stop(void *self)
 	lease_stop(c);
 	loop_timer_free(c->room);
 	loop_timer_free(c->heads);
+	loop_timer_free(c->rest);
 	free(c->series);
 	free(c->topics);
 	free(c);
 }
 
+static void queue_trim(struct consumer *c)
+{
+	size_t i;
+
+	redis_trim(c->commands);
+	for (i = 0; i < c->topic_count; i++)
+		redis_trim(c->topics[i].reader);
+}
+
 static void queue_on_trim(void *arg)
 {
-	handlers_trim(((struct consumer *)arg)->handlers);
+	struct consumer *c = arg;
+
+	handlers_trim(c->handlers);
+	queue_trim(c);
+}
+
+/* Connections of handlers stay: the next burst wants them. */
+static void queue_on_rest(void *arg)
+{
+	struct consumer *c = arg;
+
+	if (c->flight_count > 0 ||
+		clock_now() - c->arrived_at_us < CONSUMER_REST_US) {
+		loop_timer_start(c->rest, CONSUMER_REST_US);
+		return;
+	}
+	c->is_grown = false;
+	queue_trim(c);
+	malloc_trim(0);
 }
 
 static void *queue_start(struct worker *w, struct err *err)
@@ -215,6 +244,7 @@ static void *queue_start(struct worker *w, struct err *err)
 		c->pool->name, child->index, (int)getpid());
 	c->room = loop_timer_new(c->loop, queue_on_room, c);
 	c->heads = loop_timer_new(c->loop, queue_on_heads, c);
+	c->rest = loop_timer_new(c->loop, queue_on_rest, c);
 	lease_start(c);
 	worker_on_trim(w, queue_on_trim, c);
 	c->handlers = handlers_new(c->loop, c->conf, &ctx, err);
