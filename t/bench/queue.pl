@@ -19,7 +19,8 @@ use constant EXEC_TASKS => 1_500;
 use constant EXEC_WINDOW => 8;
 use constant ENQUEUED => 100_000;
 use constant MEMORY_WORKERS => 4;
-use constant PACED => 300;
+use constant REST => 5;		# seconds after a burst, see CONSUMER_REST_US
+use constant PACED => 1000;
 use constant PACE => 100;	# tasks per second
 
 my $stream = 'reeve:queue:{common}';
@@ -259,6 +260,8 @@ sub bench_memory
 	my @loops = map { consumer($_, 64) } 1 .. MEMORY_WORKERS;
 	fill($own, TASKS, task('noop'));
 	wait_until { $redis->cmd('XLEN', $own) == 0 } 60;
+	figure('worker_pss_busy', mean_pss($r->pids('queue.common')), 'MB');
+	sleep REST;
 	limited('worker_pss', mean_pss($r->pids('queue.common')),
 		mean_pss(map { $_->{pid} } @loops), 'MB');
 	stop_helper($_, 'KILL') for @loops;
