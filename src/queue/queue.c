@@ -32,7 +32,7 @@ int64_t consumer_room(const struct consumer *c)
 {
 	int64_t room = c->options->concurrency - (int64_t)consumer_busy(c);
 	int64_t finishing =
-		(int64_t)c->flight_count - c->active_count - c->storing_count;
+		(int64_t)c->flight_count - c->active_count - track_stuck(c);
 
 	if (finishing >= QUEUE_FINISHING_MAX)
 		return 0;

@@ -187,6 +187,11 @@ unsigned track_parked(const struct consumer *c)
 	return c->beginning_count < limit ? c->beginning_count : limit;
 }
 
+unsigned track_stuck(const struct consumer *c)
+{
+	return c->writer == NULL || pg_is_up(c->pg) ? 0 : c->storing_count;
+}
+
 /* Whether it may wait here; when not, it is put aside, and its topic is left
  * alone for a while when many are. */
 static bool track_may_wait(struct flight *f)

@@ -37,6 +37,8 @@ void track_leave(struct flight *f);
 /* Flights in hand that wait for PostgreSQL to come back, and keep nobody
  * from anything. */
 unsigned track_parked(const struct consumer *c);
+/* Outcomes that wait likewise. */
+unsigned track_stuck(const struct consumer *c);
 /* Nobody waits for a PostgreSQL that is away: put aside what has not begun. */
 void track_drain(struct consumer *c);
 
