@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/answer.h"
 #include "api/call.h"
 #include "api/db.h"
+#include "api/definition_body.h"
 #include "api/definitions.h"
 #include "api/once.h"
-#include "api/service.h"
-#include "base/clock.h"
-#include "conf/conf.h"
-#include "conf/handler.h"
-#include "when/iso.h"
 #include "when/rule.h"
-#include "when/zone.h"
 
-#define DEFINITION_PARAMS_MAX     1000000
-#define DEFINITION_TIMEOUT_MAX_MS (INT64_C(30) * 86400 * 1000)
-
-static const char *const definition_types[] = { "CRON", "FIXED_RATE",
-	"FIXED_DELAY", "ONCE", NULL };
-static const char *const definition_dialects[] = { "auto", "vixie", "seconds",
-	"quartz", NULL };
-static const char *const definition_misfires[] = { "skip", "once", "all",
-	NULL };
-static const char *const definition_overlaps[] = { "allow", "forbid", "queue",
-	"replace", NULL };
 static const char *const definition_states[] = { "ENABLED", "DISABLED", NULL };
 static const char *const definition_last_states[] = { "PENDING", "RUNNING",
 	"SUCCESS", "FAILED", "TIMEOUT", "CANCELLED", "MISFIRED", "SKIPPED",
@@ -92,404 +73,6 @@ const struct field definition_fields[] = {
 	  ".created_at), reeve.iso(" d ".updated_at)"
 /* The column of `version` in it. */
 #define DEFINITION_VERSION 25
-
-/* What a client sends. */
-static const struct field definition_body[] = {
-	{ .name = "taskName",
-		.type = FIELD_STRING,
-		.is_required = true,
-		.minimum = 1,
-		.maximum = 100,
-		.help = "unique in the tenant" },
-	{ .name = "taskHandler",
-		.type = FIELD_STRING,
-		.is_required = true,
-		.minimum = 1,
-		.maximum = 128,
-		.help = "a handler of process.yaml" },
-	{ .name = "description",
-		.type = FIELD_STRING,
-		.minimum = 0,
-		.maximum = 4096,
-		.default_text = "" },
-	{ .name = "scheduleType",
-		.type = FIELD_ENUM,
-		.is_required = true,
-		.words = definition_types },
-	{ .name = "cronExpression",
-		.type = FIELD_STRING,
-		.minimum = 1,
-		.maximum = 100,
-		.help = "of CRON: five fields, six with seconds, or Quartz" },
-	{ .name = "cronExpressions",
-		.type = FIELD_STRINGS,
-		.maximum = RULE_CRONS_MAX,
-		.help = "of CRON, instead: the earliest counts" },
-	{ .name = "dialect",
-		.type = FIELD_ENUM,
-		.words = definition_dialects,
-		.default_text = "auto" },
-	{ .name = "interval",
-		.type = FIELD_DURATION,
-		.minimum = RULE_SPAN_MIN_US / US_PER_MS,
-		.maximum = RULE_SPAN_MAX_US / US_PER_MS,
-		.help = "of FIXED_RATE: from one start to the next; of "
-			"FIXED_DELAY: from an end to the next start" },
-	{ .name = "runAt", .type = FIELD_TIME, .help = "of ONCE" },
-	{ .name = "startTime",
-		.type = FIELD_TIME,
-		.help = "nothing fires before it" },
-	{ .name = "endTime",
-		.type = FIELD_TIME,
-		.help = "nothing fires after it" },
-	{ .name = "timeZone",
-		.type = FIELD_STRING,
-		.minimum = 1,
-		.maximum = 64,
-		.default_text = "UTC",
-		.help = "of cronExpression: an IANA name" },
-	{ .name = "taskParams",
-		.type = FIELD_OBJECT,
-		.maximum = DEFINITION_PARAMS_MAX,
-		.default_text = "{}",
-		.help = "for the handler" },
-	{ .name = "topic",
-		.type = FIELD_STRING,
-		.minimum = 1,
-		.maximum = CONF_TOPIC_MAX,
-		.default_text = "common" },
-	{ .name = "priority",
-		.type = FIELD_INT,
-		.minimum = -1000000,
-		.maximum = 1000000,
-		.default_text = "1" },
-	{ .name = "timeout",
-		.type = FIELD_DURATION,
-		.minimum = 1,
-		.maximum = DEFINITION_TIMEOUT_MAX_MS,
-		.help = "of a run; unset: the handler's" },
-	{ .name = "retry",
-		.type = FIELD_INT,
-		.minimum = 0,
-		.maximum = 1000,
-		.help = "further attempts of a run; unset: the handler's" },
-	{ .name = "misfire",
-		.type = FIELD_ENUM,
-		.words = definition_misfires,
-		.default_text = "once",
-		.help = "which of the fires missed are made up for" },
-	{ .name = "misfireMax",
-		.type = FIELD_INT,
-		.minimum = 1,
-		.maximum = 10000,
-		.default_text = "100",
-		.help = "of misfire all: at most so many" },
-	{ .name = "overlap",
-		.type = FIELD_ENUM,
-		.words = definition_overlaps,
-		.default_text = "forbid",
-		.help = "what a fire does while a run is under way" },
-	{ .name = "inline",
-		.type = FIELD_BOOL,
-		.default_text = "false",
-		.help = "run in the crontab worker itself" },
-	{ .name = "dependsOn",
-		.type = FIELD_UUID,
-		.help = "a definition whose last run must have succeeded" },
-	{ .name = "enabled", .type = FIELD_BOOL, .default_text = "true" },
-	{ .name = NULL },
-};
-
-/* A body that was checked, as parameters of a statement. */
-enum {
-	VALUE_NAME,
-	VALUE_HANDLER,
-	VALUE_DESCRIPTION,
-	VALUE_TYPE,
-	VALUE_CRON,
-	VALUE_RULE,
-	VALUE_ZONE,
-	VALUE_START,
-	VALUE_END,
-	VALUE_PARAMS,
-	VALUE_TOPIC,
-	VALUE_PRIORITY,
-	VALUE_TIMEOUT,
-	VALUE_RETRY,
-	VALUE_MISFIRE,
-	VALUE_MISFIRE_MAX,
-	VALUE_OVERLAP,
-	VALUE_INLINE,
-	VALUE_DEPENDS_ON,
-	VALUE_STATUS,
-	VALUE_NEXT,
-	VALUE_TENANT,
-	VALUE_WHO,
-	VALUE_REQUEST,
-	VALUE_ID,
-	VALUE_VERSION,
-	VALUE_COUNT
-};
-
-static const char *definition_text(const struct call *call, const char *name)
-{
-	const struct field_value *v = field_get(&call->body, name);
-	const struct field *f;
-
-	if (v->is_set)
-		return v->text;
-	for (f = definition_body; strcmp(f->name, name) != 0; f++)
-		;
-	return f->default_text;
-}
-
-static const char *definition_number(const struct call *call, const char *name)
-{
-	const struct field_value *v = field_get(&call->body, name);
-
-	return v->is_set
-		       ? arena_printf(call->arena, "%lld", (long long)v->number)
-		       : definition_text(call, name);
-}
-
-static const char *definition_bool(const struct call *call, const char *name)
-{
-	const struct field_value *v = field_get(&call->body, name);
-
-	return v->is_set ? (v->number != 0 ? "true" : "false")
-			 : definition_text(call, name);
-}
-
-static const char *definition_time(const struct call *call, int64_t us)
-{
-	char text[ISO_MAX];
-
-	if (us == INT64_MIN || us == RULE_NEVER)
-		return NULL;
-	return arena_strdup(call->arena, iso_print(us, zone_utc(), text));
-}
-
-/* Which fields go with which type of schedule; the first of each is needed. */
-static const struct {
-	const char *type, *field;
-} definition_parts[] = {
-	{ "CRON", "cronExpression" },
-	{ "FIXED_RATE", "interval" },
-	{ "FIXED_DELAY", "interval" },
-	{ "ONCE", "runAt" },
-};
-
-static void rule_put_span(
-	struct jsonw *j, const char *key, const struct call *call)
-{
-	const struct field_value *v = field_get(&call->body, "interval");
-
-	if (v->is_set)
-		jsonw_int(j, key, v->number);
-}
-
-static void rule_put_text(struct jsonw *j, const char *key,
-	const struct call *call, const char *name)
-{
-	const struct field_value *v = field_get(&call->body, name);
-
-	if (v->is_set)
-		jsonw_str(j, key, v->text);
-}
-
-static void rule_put_cron(struct jsonw *j, const struct call *call)
-{
-	const struct field_value *list =
-		field_get(&call->body, "cronExpressions");
-	size_t i;
-
-	jsonw_array(j, "cron");
-	if (field_get(&call->body, "cronExpression")->is_set)
-		jsonw_str(j, NULL, definition_text(call, "cronExpression"));
-	for (i = 0; list->is_set && i < list->count; i++)
-		jsonw_str(j, NULL, list->items[i]);
-	jsonw_end_array(j);
-	rule_put_text(j, "dialect", call, "dialect");
-}
-
-/* The rule as src/when reads it. */
-static void rule_put(struct buf *out, const struct call *call)
-{
-	const char *type = definition_text(call, "scheduleType");
-	struct jsonw j;
-
-	jsonw_init(&j, out);
-	jsonw_object(&j, NULL);
-	if (strcmp(type, "CRON") == 0)
-		rule_put_cron(&j, call);
-	else if (strcmp(type, "FIXED_RATE") == 0)
-		rule_put_span(&j, "every", call);
-	else if (strcmp(type, "FIXED_DELAY") == 0)
-		rule_put_span(&j, "delay", call);
-	else
-		rule_put_text(&j, "at", call, "runAt");
-	rule_put_text(&j, "start", call, "startTime");
-	rule_put_text(&j, "end", call, "endTime");
-	jsonw_str(&j, "timeZone", definition_text(call, "timeZone"));
-	jsonw_end_object(&j);
-}
-
-/* The field that an error of the rule speaks of: "cron: column 3: …". */
-static const char *rule_field(const char *text)
-{
-	static const char *const names[][2] = { { "cron", "cronExpression" },
-		{ "every", "interval" }, { "delay", "interval" },
-		{ "at", "runAt" }, { "start", "startTime" },
-		{ "end", "endTime" }, { "timeZone", "timeZone" },
-		{ "dialect", "dialect" } };
-	size_t i, len;
-
-	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		len = strlen(names[i][0]);
-		if (strncmp(text, names[i][0], len) == 0 &&
-			strchr(":[ ", text[len]) != NULL)
-			return names[i][1];
-	}
-	return "scheduleType";
-}
-
-/* Each field belongs to its type of schedule, and the type has its field. */
-static bool definition_check_parts(
-	const struct call *call, struct field_faults *faults)
-{
-	const char *type = definition_text(call, "scheduleType");
-	size_t i, n = sizeof(definition_parts) / sizeof(*definition_parts);
-	const char *wanted = NULL;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(definition_parts[i].type, type) == 0)
-			wanted = definition_parts[i].field;
-	for (i = 0; i < n; i++) {
-		const char *name = definition_parts[i].field;
-
-		if (strcmp(name, wanted) != 0 &&
-			field_get(&call->body, name)->is_set &&
-			(i == 0 || strcmp(name, definition_parts[i - 1].field)))
-			field_fault(faults, call->arena, name,
-				"does not go with scheduleType %s", type);
-	}
-	if (!field_get(&call->body, wanted)->is_set &&
-		!(strcmp(type, "CRON") == 0 &&
-			field_get(&call->body, "cronExpressions")->is_set))
-		field_fault(faults, call->arena, wanted,
-			"is missing: scheduleType %s needs it", type);
-	return faults->count == 0;
-}
-
-static void definition_check_handler(
-	const struct call *call, struct field_faults *faults)
-{
-	const char *name = definition_text(call, "taskHandler");
-
-	if (conf_handler_find(call->service->conf, name) == NULL)
-		field_fault(faults, call->arena, "taskHandler",
-			"process.yaml of this node has no handler of that "
-			"name");
-}
-
-static void definition_check_topic(
-	const struct call *call, struct field_faults *faults)
-{
-	const char *name = definition_text(call, "topic");
-
-	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")] !=
-		'\0')
-		field_fault(faults, call->arena, "topic",
-			"is a name of a-z, 0-9, _ and -");
-}
-
-static int64_t wall_now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
-}
-
-/* The rule's parameters; a rule that can't be read is a fault. */
-static void definition_take_rule(const struct call *call,
-	const char *values[VALUE_COUNT], struct field_faults *faults)
-{
-	struct buf text = BUF_INIT;
-	struct rule *rule;
-	struct err err;
-	char *printed;
-
-	rule_put(&text, call);
-	rule = rule_parse(text.data, text.len, &err);
-	buf_done(&text);
-	if (rule == NULL) {
-		field_fault(faults, call->arena, rule_field(err.text), "%s",
-			err.text);
-		return;
-	}
-	printed = rule_print(rule);
-	values[VALUE_RULE] = arena_strdup(call->arena, printed);
-	free(printed);
-	values[VALUE_START] = definition_time(call, rule_start(rule));
-	values[VALUE_END] = definition_time(call, rule_end(rule));
-	values[VALUE_NEXT] = definition_time(
-		call, rule_next(rule, wall_now_us(), RULE_NO_END));
-	rule_free(rule);
-}
-
-static void definition_take(
-	const struct call *call, const char *values[VALUE_COUNT])
-{
-	const struct field_value *crons =
-		field_get(&call->body, "cronExpressions");
-	const char *topic = definition_text(call, "topic");
-
-	values[VALUE_NAME] = definition_text(call, "taskName");
-	values[VALUE_HANDLER] = definition_text(call, "taskHandler");
-	values[VALUE_DESCRIPTION] = definition_text(call, "description");
-	values[VALUE_TYPE] = definition_text(call, "scheduleType");
-	values[VALUE_CRON] = definition_text(call, "cronExpression");
-	if (values[VALUE_CRON] == NULL && crons->is_set &&
-		strlen(crons->items[0]) <= 100)
-		values[VALUE_CRON] = crons->items[0];
-	values[VALUE_ZONE] = definition_text(call, "timeZone");
-	values[VALUE_PARAMS] = definition_text(call, "taskParams");
-	values[VALUE_TOPIC] = strcmp(topic, "normal") == 0 ? "common" : topic;
-	values[VALUE_PRIORITY] = definition_number(call, "priority");
-	values[VALUE_TIMEOUT] = definition_number(call, "timeout");
-	values[VALUE_RETRY] = definition_number(call, "retry");
-	values[VALUE_MISFIRE] = definition_text(call, "misfire");
-	values[VALUE_MISFIRE_MAX] = definition_number(call, "misfireMax");
-	values[VALUE_OVERLAP] = definition_text(call, "overlap");
-	values[VALUE_INLINE] = definition_bool(call, "inline");
-	values[VALUE_DEPENDS_ON] = definition_text(call, "dependsOn");
-	values[VALUE_STATUS] =
-		strcmp(definition_bool(call, "enabled"), "true") == 0
-			? "ENABLED"
-			: "DISABLED";
-	values[VALUE_TENANT] = call->access.tenant;
-	values[VALUE_WHO] = call->access.who;
-	values[VALUE_REQUEST] = http_request_id(call->req);
-	values[VALUE_ID] = call->name;
-}
-
-/* False: the body does not fit, and the call is answered. */
-static bool definition_read(struct call *call, const char *values[VALUE_COUNT])
-{
-	struct field_faults faults = { .count = 0 };
-
-	if (definition_check_parts(call, &faults))
-		definition_take_rule(call, values, &faults);
-	definition_check_handler(call, &faults);
-	definition_check_topic(call, &faults);
-	if (faults.count > 0) {
-		call_reply_faults(call, &faults);
-		return false;
-	}
-	definition_take(call, values);
-	return true;
-}
 
 /* Versions in If-Match: one of ours, or `*`.  False: the call is answered. */
 static bool definition_match(struct call *call, const char **ret_version)
@@ -681,9 +264,9 @@ static const struct pg_statement definition_rule = {
 
 static void definition_serve_create(struct call *call)
 {
-	const char *values[VALUE_COUNT] = { NULL };
+	const char *values[DEFINITION_VALUES] = { NULL };
 
-	if (!definition_read(call, values) || !once_begin(call))
+	if (!definition_body_read(call, values) || !once_begin(call))
 		return;
 	db_add(call, &definition_create, values, definition_on_created);
 	once_send(call, NULL);
@@ -691,10 +274,10 @@ static void definition_serve_create(struct call *call)
 
 static void definition_serve_update(struct call *call)
 {
-	const char *values[VALUE_COUNT] = { NULL };
+	const char *values[DEFINITION_VALUES] = { NULL };
 
 	if (definition_match(call, &values[VALUE_VERSION]) &&
-		definition_read(call, values))
+		definition_body_read(call, values))
 		db_query(call, &definition_update, values,
 			definition_on_changed);
 }
@@ -780,8 +363,7 @@ static void definition_enable_next(struct call *call)
 				err.text));
 		return;
 	}
-	next = definition_time(
-		call, rule_next(rule, wall_now_us(), RULE_NO_END));
+	next = definition_body_next(call, rule);
 	rule_free(rule);
 	definition_set_status(call, "ENABLED", next);
 }
@@ -824,7 +406,7 @@ const struct route definition_routes[] = {
 		.operation = "createDefinition",
 		.summary = "create a definition; Idempotency-Key: once",
 		.role = ROUTE_OPERATOR,
-		.body = definition_body,
+		.body = definition_body_fields,
 		.shape = ROUTE_ONE,
 		.status = 201,
 		DEFINITION_ROW,
@@ -851,7 +433,7 @@ const struct route definition_routes[] = {
 		.operation = "updateDefinition",
 		.summary = "put another in its place; If-Match: no lost update",
 		.role = ROUTE_OPERATOR,
-		.body = definition_body,
+		.body = definition_body_fields,
 		.shape = ROUTE_ONE,
 		DEFINITION_ROW,
 		.serve = definition_serve_update },
