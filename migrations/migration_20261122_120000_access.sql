@@ -47,9 +47,10 @@ CREATE TABLE reeve.audit_log (
 );
 CREATE INDEX audit_log_tenant ON reeve.audit_log (tenant_id, id);
 
--- Sealed by the service with a key that is not in this database.
-ALTER TABLE reeve.task_definitions ADD secret_params bytea;
-ALTER TABLE reeve.task_instances ADD secret_params bytea;
+-- Sealed by the service with a key that is not in this database, for the
+-- definition, or for the instance where it has none.  secret_names: ["name", …].
+ALTER TABLE reeve.task_definitions ADD secret_params bytea, ADD secret_names jsonb;
+ALTER TABLE reeve.task_instances ADD secret_params bytea, ADD secret_names jsonb;
 
 -- The second wall ----------------------------------------------------------
 

@@ -80,6 +80,7 @@ BEGIN
 		SELECT x.run, x.kind, x.note, reeve.us_time(x.at) AS fire_time,
 			d.id, d.tenant_id, d.task_handler, d.topic, d.task_params, d.priority,
 			d.timeout_ms, d.retry_max, d.overlap, d.inline, d.secret_params,
+			d.secret_names,
 			d.overlap IN ('forbid', 'queue') AND x.kind = 'fire' AND EXISTS (
 				SELECT FROM reeve.task_active a WHERE a.definition_id = d.id) AS is_busy,
 			CASE WHEN p.id IS NULL OR x.kind NOT IN ('fire', 'hold') THEN 'ready'
@@ -110,7 +111,7 @@ BEGIN
 	), made AS (
 		INSERT INTO reeve.task_instances AS i (id, tenant_id, task_definition_id, handler,
 			topic, execution_params, status, fire_time, end_time, error_message, worker,
-			priority, timeout_ms, retry_max, trigger, is_held, secret_params, created_at)
+			priority, timeout_ms, retry_max, trigger, is_held, secret_params, secret_names, created_at)
 		SELECT reeve.fire_id(d.id, d.fire_time), d.tenant_id, d.id, d.task_handler,
 			d.topic, d.task_params,
 			CASE d.verdict WHEN 'skip' THEN 'SKIPPED' WHEN 'misfire' THEN 'MISFIRED'
@@ -118,6 +119,7 @@ BEGIN
 			d.fire_time, CASE WHEN d.verdict IN ('skip', 'misfire') THEN clock_timestamp() END,
 			d.reason, CASE WHEN d.inline AND d.verdict = 'fire' THEN 'inline' END,
 			d.priority, d.timeout_ms, d.retry_max, 'cron', d.verdict = 'hold', d.secret_params,
+			d.secret_names,
 			clock_timestamp()
 		FROM decided d
 		ON CONFLICT (id) DO NOTHING

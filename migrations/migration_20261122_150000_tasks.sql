@@ -5,13 +5,14 @@
 -- soon as this is committed, or when it is due.
 --
 -- subtasks: NULL, or a list of {"id", "handler", "topic", "params" (a text),
--- "priority", "timeout", "retry"}; then the task itself is not run, and ends
+-- "priority", "timeout", "retry", "secret", "names"}; then the task itself is not run, and ends
 -- with the last of them.
 -- RV409: another holds the unique key.  RV429: the tenant has as many runs as
 -- it may.
 CREATE FUNCTION reeve.task_create(task uuid, handler text, topic text, params text,
 	delay_ms bigint, at timestamptz, unique_key text, priority bigint, timeout_ms bigint,
-	retry_max int, deadline timestamptz, subtasks jsonb, who text, request text)
+	retry_max int, deadline timestamptz, subtasks jsonb, who text, request text,
+	secret bytea, names jsonb)
 RETURNS reeve.task_instances
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
 #variable_conflict use_variable
@@ -34,6 +35,8 @@ BEGIN
 	made.timeout_ms := timeout_ms;
 	made.retry_max := retry_max;
 	made.deadline := deadline;
+	made.secret_params := secret;
+	made.secret_names := names;
 	made.created_at := clock_timestamp();
 	made.due_at := coalesce(at, made.created_at + delay_ms * interval '1 millisecond');
 	made.trigger := 'api';
@@ -76,11 +79,11 @@ BEGIN
 		WITH parts AS (
 			INSERT INTO task_instances AS i (id, tenant_id, parent_id, handler, topic,
 				execution_params, due_at, priority, timeout_ms, retry_max, deadline,
-				trigger, is_counted, created_at)
+				trigger, is_counted, created_at, secret_params, secret_names)
 			SELECT (s->>'id')::uuid, made.tenant_id, task, s->>'handler', s->>'topic',
 				s->>'params', made.due_at, (s->>'priority')::bigint,
 				(s->>'timeout')::bigint, (s->>'retry')::int, made.deadline, 'api',
-				made.is_counted, made.created_at
+				made.is_counted, made.created_at, (s->>'secret')::bytea, s->'names'
 			FROM jsonb_array_elements(subtasks) s
 			RETURNING i)
 		INSERT INTO outbox (instance_id, topic, envelope, due_at)

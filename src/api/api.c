@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "loop/http.h"
 #include "loop/http_origin.h"
+#include "store/secret.h"
 #include "worker/worker.h"
 
 #define API_STOP_LINGER_US (100 * US_PER_MS)
@@ -105,7 +106,10 @@ static struct http_limits api_limits(const struct api_options *o)
 static int api_open(struct api *self, struct err *err)
 {
 	struct service *s = &self->service;
+	const char *key = s->conf->database_secret_key_file;
 
+	if (key != NULL && (s->secret = secret_open(key, err)) == NULL)
+		return -1;
 	s->wire = wire_new(worker_loop(self->worker), s->conf);
 	if (s->conf->database_url != NULL) {
 		s->db = db_open(worker_loop(self->worker), s->conf, err);
@@ -124,6 +128,7 @@ static void api_close(struct api *self)
 	db_close(self->service.db);
 	access_close(self->service.access);
 	http_origin_free(self->origin);
+	secret_close(self->service.secret);
 	free(self);
 }
 

@@ -5,8 +5,10 @@
 
 #include "api/call.h"
 #include "api/definition_body.h"
+#include "api/hidden.h"
 #include "api/service.h"
 #include "base/clock.h"
+#include "base/uuid.h"
 #include "conf/conf.h"
 #include "conf/handler.h"
 #include "when/iso.h"
@@ -83,6 +85,7 @@ const struct field definition_body_fields[] = {
 		.maximum = DEFINITION_PARAMS_MAX,
 		.default_text = "{}",
 		.help = "for the handler" },
+	HIDDEN_BODY_FIELD,
 	{ .name = "topic",
 		.type = FIELD_STRING,
 		.minimum = 1,
@@ -379,6 +382,26 @@ static void definition_take(
 	values[VALUE_ID] = call->name;
 }
 
+/* What is not said of them leaves them as they are: who gets a definition and
+ * puts it back does not know them. */
+static void definition_take_hidden(
+	struct call *call, const char *values[DEFINITION_VALUES])
+{
+	char id[UUID_TEXT_LEN + 1];
+	struct hidden hidden;
+
+	if (call->name == NULL) {
+		uuid_new(id);
+		values[VALUE_ID] = arena_strdup(call->arena, id);
+	}
+	hidden_take(call, &call->body, values[VALUE_ID], &hidden);
+	values[VALUE_SECRET] = hidden.sealed;
+	values[VALUE_NAMES] = hidden.names;
+	values[VALUE_KEEP] = field_get(&call->body, "secretParams")->is_there
+				     ? "false"
+				     : "true";
+}
+
 bool definition_body_read(
 	struct call *call, const char *values[DEFINITION_VALUES])
 {
@@ -388,10 +411,12 @@ bool definition_body_read(
 		definition_take_rule(call, values, &faults);
 	definition_check_handler(call, &faults);
 	definition_check_topic(call, &faults);
+	hidden_check(call, &call->body, "", &faults);
 	if (faults.count > 0) {
 		call_reply_faults(call, &faults);
 		return false;
 	}
 	definition_take(call, values);
+	definition_take_hidden(call, values);
 	return true;
 }

@@ -43,7 +43,10 @@ enum definition_values {
 	VALUE_WHO,
 	VALUE_REQUEST,
 	VALUE_ID,
-	VALUE_VERSION,
+	VALUE_SECRET,
+	VALUE_NAMES,
+	VALUE_VERSION, /* from here on of an update alone */
+	VALUE_KEEP,
 	DEFINITION_VALUES
 };
 

@@ -6,6 +6,7 @@
 #include "api/db.h"
 #include "api/definition_body.h"
 #include "api/definitions.h"
+#include "api/hidden.h"
 #include "api/once.h"
 #include "when/rule.h"
 
@@ -58,6 +59,7 @@ const struct field definition_fields[] = {
 	{ .name = "version", .type = FIELD_INT, .is_required = true },
 	{ .name = "createdAt", .type = FIELD_TIME, .is_required = true },
 	{ .name = "updatedAt", .type = FIELD_TIME, .is_required = true },
+	HIDDEN_ANSWER_FIELD,
 	{ .name = NULL },
 };
 
@@ -70,7 +72,7 @@ const struct field definition_fields[] = {
 	  ".status = 'ENABLED', reeve.iso(" d ".next_fire), reeve.iso(" d      \
 	  ".last_fire), reeve.iso(" d ".last_end), " d ".last_state, " d       \
 	  ".source, " d ".creator, " d ".version, reeve.iso(" d                \
-	  ".created_at), reeve.iso(" d ".updated_at)"
+	  ".created_at), reeve.iso(" d ".updated_at), " d ".secret_names"
 /* The column of `version` in it. */
 #define DEFINITION_VERSION 25
 
@@ -156,17 +158,19 @@ static const struct pg_statement definition_create = {
 		" rule, time_zone, start_at, end_at, task_params, topic,"
 		" priority, timeout_ms, retry_max, misfire, misfire_max,"
 		" overlap, inline, depends_on, status, next_fire, tenant_id,"
-		" source, creator) SELECT $1, $2, $3, $4, $5, $6::jsonb, $7,"
-		" $8::timestamptz, $9::timestamptz, $10, $11, $12::bigint,"
-		" $13::bigint, $14::int, $15, $16::int, $17, $18::boolean,"
-		" $19::uuid, $20, $21::timestamptz, $22, 'api', $23 FROM room"
+		" source, creator, id, secret_params, secret_names)"
+		" SELECT $1, $2, $3, $4, $5, $6::jsonb, $7, $8::timestamptz,"
+		" $9::timestamptz, $10, $11, $12::bigint, $13::bigint,"
+		" $14::int, $15, $16::int, $17, $18::boolean, $19::uuid, $20,"
+		" $21::timestamptz, $22, 'api', $23, $25::uuid, $26::bytea,"
+		" $27::jsonb FROM room"
 		" RETURNING *),"
 		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
 		" action, object, object_id, after, request_id)"
 		" SELECT tenant_id, $23, 'createDefinition', 'definition', id,"
 		" to_jsonb(new) - 'secret_params', $24 FROM new)"
 		" SELECT " DEFINITION_COLUMNS("new") " FROM new",
-	.params = 24,
+	.params = VALUE_VERSION,
 };
 
 static const struct pg_statement definition_update = {
@@ -181,10 +185,13 @@ static const struct pg_statement definition_update = {
 		" timeout_ms = $13::bigint, retry_max = $14::int,"
 		" misfire = $15, misfire_max = $16::int, overlap = $17,"
 		" inline = $18::boolean, depends_on = $19::uuid, status = $20,"
+		" secret_params = CASE WHEN $29::boolean THEN d.secret_params"
+		" ELSE $26::bytea END, secret_names = CASE WHEN $29::boolean"
+		" THEN d.secret_names ELSE $27::jsonb END,"
 		" next_fire = CASE WHEN old.rule = $6::jsonb AND"
 		" old.status = $20 THEN d.next_fire ELSE $21::timestamptz END"
 		" FROM old WHERE d.id = old.id"
-		" AND ($26::bigint IS NULL OR old.version = $26::bigint)"
+		" AND ($28::bigint IS NULL OR old.version = $28::bigint)"
 		" RETURNING d.*),"
 		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
 		" action, object, object_id, before, after, request_id)"
@@ -193,7 +200,7 @@ static const struct pg_statement definition_update = {
 		" to_jsonb(new) - 'secret_params', $24 FROM old, new)"
 		" SELECT old.version, " DEFINITION_COLUMNS(
 			"new") " FROM old LEFT JOIN new ON true",
-	.params = 26,
+	.params = DEFINITION_VALUES,
 };
 
 /* $1 id, $2 tenant, $3 who, $4 request, $5 version, $6 status, $7 next fire,

@@ -5,6 +5,7 @@
 #include "api/call.h"
 #include "api/db.h"
 #include "api/follow.h"
+#include "api/hidden.h"
 #include "api/instances.h"
 #include "api/service.h"
 #include "api/wire.h"
@@ -104,6 +105,7 @@ const struct field instance_fields[] = {
 		.type = FIELD_LIST,
 		.rows = instance_errors,
 		.help = "of each attempt that failed" },
+	HIDDEN_ANSWER_FIELD,
 	{ .name = NULL },
 };
 

@@ -28,7 +28,8 @@ extern const struct field instance_log_fields[];
 	" i.is_held, CASE WHEN i.children > 0 THEN json_build_object("   \
 	"'total', i.children, 'done', i.children_done, 'failed',"        \
 	" i.children_failed) END, reeve.iso(i.created_at)"
-#define INSTANCE_COLUMNS \
-	INSTANCE_ITEM_COLUMNS ", i.execution_params, i.result, i.errors"
+#define INSTANCE_COLUMNS      \
+	INSTANCE_ITEM_COLUMNS \
+	", i.execution_params, i.result, i.errors, i.secret_names"
 
 #endif

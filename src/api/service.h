@@ -15,6 +15,7 @@ struct access_book;
 struct db;
 struct follow;
 struct outbox;
+struct secret;
 struct wire;
 
 /* How much had ended, so that a rate can be told. */
@@ -31,6 +32,7 @@ struct service {
 	const struct board *board;         /* borrowed */
 	struct db *db;                     /* owned; NULL: none is configured */
 	struct access_book *access;        /* owned; NULL with auth: none */
+	struct secret *secret;             /* owned; NULL: no key */
 	struct wire *wire;                 /* owned */
 	struct outbox *outbox;             /* owned; NULL: see send.h */
 	LIST_HEAD(, follow) follows;       /* owned: logs that are streamed */

@@ -5,6 +5,7 @@
 #include "api/answer.h"
 #include "api/call.h"
 #include "api/db.h"
+#include "api/hidden.h"
 #include "api/instances.h"
 #include "api/once.h"
 #include "api/send.h"
@@ -54,6 +55,7 @@ static const struct field task_subtask[] = {
 		.maximum = 128,
 		.help = "unset: the task's" },
 	TASK_COMMON_FIELDS,
+	HIDDEN_BODY_FIELD,
 	{ .name = NULL },
 };
 
@@ -65,6 +67,7 @@ static const struct field task_body[] = {
 		.maximum = 128,
 		.help = "a handler of process.yaml" },
 	TASK_COMMON_FIELDS,
+	HIDDEN_BODY_FIELD,
 	{ .name = "delay",
 		.type = FIELD_DURATION,
 		.minimum = 0,
@@ -87,7 +90,8 @@ static const struct field task_body[] = {
 		.maximum = TASK_SUBTASKS_MAX,
 		.rows = task_subtask,
 		.help = "are run instead of the task, which ends with the "
-			"last of them" },
+			"last of them; have its secretParams, but for those "
+			"with their own" },
 	{ .name = NULL },
 };
 
@@ -106,6 +110,8 @@ enum {
 	TASK_SUBTASKS,
 	TASK_WHO,
 	TASK_REQUEST,
+	TASK_SECRET,
+	TASK_NAMES,
 	TASK_VALUES
 };
 
@@ -115,7 +121,7 @@ static const struct pg_statement task_create = {
 		" $2, $3, $4, $5::bigint, 'epoch'::timestamptz + $6::bigint *"
 		" interval '1 us', $7, $8::bigint, $9::bigint, $10::int,"
 		" 'epoch'::timestamptz + $11::bigint * interval '1 us',"
-		" $12::jsonb, $13, $14) i",
+		" $12::jsonb, $13, $14, $15::bytea, $16::jsonb) i",
 	.params = TASK_VALUES,
 };
 
@@ -143,6 +149,7 @@ static void task_check(const struct call *call, const struct field_values *v,
 	const char *handler = task_text(v, "handler");
 	const char *topic = task_text(v, "topic");
 
+	hidden_check(call, v, path, faults);
 	if (handler != NULL &&
 		conf_handler_find(call->service->conf, handler) == NULL)
 		field_fault(faults, call->arena,
@@ -192,12 +199,15 @@ static const char *task_or(const char *text, const char *otherwise)
 }
 
 /* Its row, in the words of reeve.task_create. */
-static void task_put_part(struct jsonw *j, const struct field_values *v,
-	const char *const values[TASK_VALUES])
+static void task_put_part(struct call *call, struct jsonw *j,
+	const struct field_values *v, const char *const values[TASK_VALUES])
 {
+	bool is_own = field_get(v, "secretParams")->is_there;
 	char id[UUID_TEXT_LEN + 1];
+	struct hidden hidden;
 
 	uuid_new(id);
+	hidden_take(call, is_own ? v : &call->body, id, &hidden);
 	jsonw_object(j, NULL);
 	jsonw_str(j, "id", id);
 	jsonw_str(j, "handler",
@@ -212,11 +222,15 @@ static void task_put_part(struct jsonw *j, const struct field_values *v,
 			strtoll(values[TASK_PRIORITY], NULL, 10));
 	task_put_number(j, v, "timeout");
 	task_put_number(j, v, "retry");
+	if (hidden.sealed != NULL) {
+		jsonw_str(j, "secret", hidden.sealed);
+		jsonw_raw(j, "names", hidden.names, strlen(hidden.names));
+	}
 	jsonw_end_object(j);
 }
 
 static const char *task_parts(
-	const struct call *call, const char *const values[TASK_VALUES])
+	struct call *call, const char *const values[TASK_VALUES])
 {
 	const struct field_value *parts = field_get(&call->body, "subtasks");
 	struct buf text = BUF_INIT;
@@ -229,16 +243,17 @@ static const char *task_parts(
 	jsonw_init(&j, &text);
 	jsonw_array(&j, NULL);
 	for (i = 0; i < parts->count; i++)
-		task_put_part(&j, &parts->lists[i], values);
+		task_put_part(call, &j, &parts->lists[i], values);
 	jsonw_end_array(&j);
 	kept = arena_strndup(call->arena, text.data, text.len);
 	buf_done(&text);
 	return kept;
 }
 
-static void task_take(const struct call *call, const char *values[TASK_VALUES])
+static void task_take(struct call *call, const char *values[TASK_VALUES])
 {
 	const struct field_values *b = &call->body;
+	struct hidden hidden = { NULL, NULL };
 	char id[UUID_TEXT_LEN + 1];
 
 	uuid_new(id);
@@ -257,6 +272,10 @@ static void task_take(const struct call *call, const char *values[TASK_VALUES])
 	values[TASK_SUBTASKS] = task_parts(call, values);
 	values[TASK_WHO] = call->access.who;
 	values[TASK_REQUEST] = http_request_id(call->req);
+	if (values[TASK_SUBTASKS] == NULL)
+		hidden_take(call, b, id, &hidden);
+	values[TASK_SECRET] = hidden.sealed;
+	values[TASK_NAMES] = hidden.names;
 }
 
 static void task_on_created(struct call *call, const struct pg_result *r)

@@ -189,6 +189,7 @@ struct conf {
 	int64_t database_connections; /* of one worker */
 	int64_t database_connect_timeout_us, database_statement_timeout_us;
 	struct conf_strings crontab_definitions; /* a JSON object each */
+	const char *database_secret_key_file;    /* NULL: no secret params */
 
 	struct conf_handler *handlers; /* in file order */
 	size_t handler_count;

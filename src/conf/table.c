@@ -121,6 +121,11 @@ const struct opt conf_global_options[] = {
 		.maximum = TABLE_DAY_US,
 		.default_text = "30s",
 		.help = "the longest time of one statement" },
+	{ .name = "database.secret_key_file",
+		.type = OPT_PATH,
+		GLOBAL(database_secret_key_file),
+		.help = "the key that secret params are sealed with; default: "
+			"there are none" },
 	{ .name = "redis.url",
 		.type = OPT_STRING,
 		GLOBAL(redis_url),

@@ -11,6 +11,7 @@
 #include "cron/due.h"
 #include "cron/inline.h"
 #include "store/outbox.h"
+#include "store/secret.h"
 #include "store/writer.h"
 #include "task/handler.h"
 #include "worker/worker.h"
@@ -41,6 +42,7 @@ struct inlines {
 	struct crontab *crontab;
 	struct handlers *handlers;
 	struct writer *writer;
+	struct secret *secret; /* NULL: no key is configured */
 	struct redis
 		*events; /* told who is cancelled; made for the first run */
 	TAILQ_HEAD(, inline_run) all;
@@ -206,25 +208,35 @@ static void inline_run(struct inline_run *i)
 		i->run = run;
 }
 
-static void inline_on_begun(struct inline_run *i)
+static void inline_refuse(struct inline_run *i, const char *why)
 {
-	static const char why[] = "this node has no handler of that name";
 	struct writer_end e = { .state = TASK_FAILED,
 		.duration_ms = -1,
+		.attempt = i->task->attempt + 1,
 		.is_failure = true,
 		.type = "refused",
 		.error = why,
-		.error_len = sizeof(why) - 1 };
+		.error_len = strlen(why) };
+
+	i->is_again = false;
+	inline_end(i, &e);
+}
+
+static void inline_on_begun(struct inline_run *i)
+{
+	const struct writer_run *r = i->tracked;
+	struct err err;
 
 	i->task->stored = true;
-	i->task->epoch = i->tracked->epoch;
-	i->task->attempt = i->tracked->attempt;
-	if (i->handler == NULL) {
-		e.attempt = i->task->attempt + 1;
-		inline_end(i, &e);
-		return;
-	}
-	inline_run(i);
+	i->task->epoch = r->epoch;
+	i->task->attempt = r->attempt;
+	if (i->handler == NULL)
+		inline_refuse(i, "this node has no handler of that name");
+	else if (r->secret != NULL &&
+		 secret_give(i->runs->secret, i->task, r->secret, &err) != 0)
+		inline_refuse(i, err.text);
+	else
+		inline_run(i);
 }
 
 static void inline_on_event(
@@ -400,11 +412,16 @@ struct inlines *inlines_start(struct crontab *c, struct err *err)
 		.pool = c->pool->name,
 		.topic = "inline",
 		.index = worker_child(c->worker)->index };
+	const char *key = c->conf->database_secret_key_file;
 
 	s->crontab = c;
 	TAILQ_INIT(&s->all);
-	s->handlers = handlers_new(c->loop, c->conf, &ctx, err);
+	if (key != NULL)
+		s->secret = secret_open(key, err);
+	if (key == NULL || s->secret != NULL)
+		s->handlers = handlers_new(c->loop, c->conf, &ctx, err);
 	if (s->handlers == NULL) {
+		secret_close(s->secret);
 		free(s);
 		return NULL;
 	}
@@ -423,6 +440,7 @@ void inlines_stop(struct inlines *s)
 	handlers_free(s->handlers);
 	while ((i = TAILQ_FIRST(&s->all)) != NULL)
 		inline_free(i);
+	secret_close(s->secret);
 	writer_free(s->writer);
 	free(s);
 }

@@ -19,10 +19,11 @@
 static const char cron_run_sql[] =
 	"WITH made AS (INSERT INTO reeve.task_instances AS i (id, tenant_id, "
 	"task_definition_id, handler, topic, execution_params, "
-	"secret_params, status, priority, timeout_ms, retry_max, trigger, "
+	"secret_params, secret_names, status, priority, timeout_ms, retry_max, trigger, "
 	"created_at) "
 	"SELECT reeve.uuid_new(), d.tenant_id, d.id, d.task_handler, "
-	"d.topic, coalesce($2, d.task_params), d.secret_params, 'PENDING', "
+	"d.topic, coalesce($2, d.task_params), d.secret_params, "
+	"d.secret_names, 'PENDING', "
 	"d.priority, d.timeout_ms, d.retry_max, 'manual', "
 	"clock_timestamp() FROM reeve.task_definitions d WHERE d.id = $1 "
 	"RETURNING i), "

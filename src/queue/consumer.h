@@ -31,6 +31,7 @@
 
 struct consumer;
 struct pg;
+struct secret;
 struct topic;
 struct writer;
 struct writer_run;
@@ -162,6 +163,7 @@ struct consumer {
 	bool look_due;          /* one is through: for the next */
 	struct pg *pg;          /* NULL: nothing tracked has come yet */
 	struct writer *writer;  /* likewise */
+	struct secret *secret;  /* NULL: no key is configured */
 	bool is_warned;         /* that there is no database */
 	unsigned aside_count;   /* put aside since the timer was set */
 	struct loop_timer *aside;

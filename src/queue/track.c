@@ -13,6 +13,7 @@
 #include "queue/lease.h"
 #include "queue/mark.h"
 #include "queue/track.h"
+#include "store/secret.h"
 #include "store/store.h"
 #include "store/writer.h"
 
@@ -68,8 +69,11 @@ static void track_on_log(const char *line, void *arg)
 
 int track_start(struct consumer *c, struct err *err)
 {
+	const char *key = c->conf->database_secret_key_file;
 	size_t i;
 
+	if (key != NULL && (c->secret = secret_open(key, err)) == NULL)
+		return -1;
 	c->aside = loop_timer_new(c->loop, track_on_aside, c);
 	handlers_on_log(c->handlers, track_on_log);
 	for (i = 0; i < c->conf->handler_count; i++)
@@ -87,6 +91,7 @@ void track_close(struct consumer *c)
 
 void track_stop(struct consumer *c)
 {
+	secret_close(c->secret);
 	writer_free(c->writer);
 	loop_timer_free(c->aside);
 }
@@ -306,6 +311,8 @@ bool track_end(struct flight *f)
 static void track_on_begun(struct flight *f)
 {
 	const struct writer_run *r = f->tracked;
+	const struct consumer *c = f->topic->consumer;
+	struct err err;
 
 	track_release(f);
 	f->is_begun = true;
@@ -314,6 +321,9 @@ static void track_on_begun(struct flight *f)
 	f->task->attempt = r->attempt;
 	if (f->is_ended)
 		track_store(f);
+	else if (r->secret != NULL &&
+		 secret_give(c->secret, f->task, r->secret, &err) != 0)
+		finish_end(f, END_DEAD, err.text);
 	else
 		flight_begun(f);
 }

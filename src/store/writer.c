@@ -116,6 +116,7 @@ static struct writer_batch *writer_gather(struct writer_lane *lane)
 
 static void writer_run_drop(struct writer_run *r)
 {
+	free(r->secret);
 	free(r->seen_worker);
 	free(r->why);
 	free(r->result);

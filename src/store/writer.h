@@ -87,6 +87,7 @@ struct writer_run {
 	/* BEGUN */
 	int64_t epoch, attempt;
 	bool has_followers; /* others wait for its end */
+	char *secret;       /* for secret_give; NULL: none */
 	/* LEFT */
 	enum task_state seen;
 	char *seen_worker;

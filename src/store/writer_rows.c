@@ -22,7 +22,10 @@
 #define ROWS_BEGUN                                                      \
 	" RETURNING t.id, t.epoch, t.retry_count, t.task_definition_id" \
 	" IS NOT NULL OR t.parent_id IS NOT NULL"                       \
-	" OR t.unique_key IS NOT NULL OR t.is_counted IS NOT NULL"
+	" OR t.unique_key IS NOT NULL OR t.is_counted IS NOT NULL,"     \
+	" CASE WHEN t.secret_params IS NOT NULL THEN"                   \
+	" coalesce(t.task_definition_id, t.id)::text || ' ' ||"         \
+	" encode(t.secret_params, 'hex') END"
 
 /* Where the row stands for another begin that was committed and of which
  * nobody heard, it bears the time of this very one.  Of what comes from Redis
@@ -190,6 +193,12 @@ static void rows_free(struct rows *rows)
 		pg_array_free(&rows->columns[i]);
 }
 
+static void rows_take_secret(struct writer_run *r, const char *sealed)
+{
+	free(r->secret);
+	r->secret = sealed != NULL ? xstrdup(sealed) : NULL;
+}
+
 static void rows_on_begun(const struct pg_result *res, void *arg)
 {
 	struct writer_batch *b = arg;
@@ -205,6 +214,7 @@ static void rows_on_begun(const struct pg_result *res, void *arg)
 		r->attempt = pg_result_int(res, row, 2, 0);
 		r->has_followers =
 			strcmp(pg_result_text(res, row, 3), "t") == 0;
+		rows_take_secret(r, pg_result_text(res, row, 4));
 	}
 }
 

@@ -97,10 +97,12 @@ struct http_call *handler_call_start(struct handler_run *run,
 	const char *method = c->request->method;
 	bool has_body = c->has_params && strcmp(method, "GET") != 0 &&
 			strcmp(method, "HEAD") != 0;
+	size_t len;
+	const char *params = task_given(run->task, &len);
 	struct http_call_options o = { .method = method,
 		.url = c->url != NULL ? c->url : c->request->url,
-		.body = has_body ? run->task->params : NULL,
-		.body_len = has_body ? run->task->params_len : 0,
+		.body = has_body ? params : NULL,
+		.body_len = has_body ? len : 0,
 		.timeout_us = c->timeout_us,
 		.answer_max = c->answer_max > 0 ? c->answer_max
 						: (size_t)conf->output_max,

@@ -222,12 +222,12 @@ static void exec_on_exit(const struct handler_exit *e, void *arg)
 
 static void exec_write(struct exec *x)
 {
-	const struct task *t = x->run->task;
+	size_t len;
+	const char *params = task_given(x->run->task, &len);
 	ssize_t n;
 
-	while (x->in_at < t->params_len) {
-		n = write(x->in_fd, t->params + x->in_at,
-			t->params_len - x->in_at);
+	while (x->in_at < len) {
+		n = write(x->in_fd, params + x->in_at, len - x->in_at);
 		if (n == -1 && errno == EAGAIN)
 			return;
 		if (n == -1 && errno != EINTR)

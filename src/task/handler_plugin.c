@@ -326,6 +326,8 @@ static void plugin_start(struct handler_run *run)
 	const struct task *task = run->task;
 	struct plugin *p = run->handler->own;
 	struct plugin_task *t = plugin_take(p);
+	size_t len;
+	const char *params = task_given(task, &len);
 
 	t->run = run;
 	run->own = t;
@@ -334,8 +336,8 @@ static void plugin_start(struct handler_run *run)
 		.handler = task->handler,
 		.topic = handler_topic(run),
 		.tenant = task->tenant,
-		.params = task->params,
-		.params_len = task->params_len,
+		.params = params,
+		.params_len = len,
 		.attempt = task->attempt,
 		.epoch = task->epoch,
 		.timeout_ms = run->timeout_us / US_PER_MS };

@@ -22,8 +22,9 @@ static void handler_talk_flatten(char *text, size_t len)
 void handler_talk_request(const struct handler_run *run, struct buf *out)
 {
 	const struct task *t = run->task;
+	const char *params;
+	size_t from, len;
 	struct jsonw j;
-	size_t from;
 
 	jsonw_init(&j, out);
 	jsonw_object(&j, NULL);
@@ -31,7 +32,8 @@ void handler_talk_request(const struct handler_run *run, struct buf *out)
 	jsonw_str(&j, "handler", t->handler);
 	jsonw_str(&j, "topic", handler_topic(run));
 	from = out->len;
-	jsonw_raw(&j, "params", t->params, t->params_len);
+	params = task_given(t, &len);
+	jsonw_raw(&j, "params", params, len);
 	handler_talk_flatten(out->data + from, out->len - from);
 	jsonw_int(&j, "attempt", t->attempt);
 	jsonw_int(&j, "timeout_ms", run->timeout_us / US_PER_MS);

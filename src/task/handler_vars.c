@@ -69,6 +69,7 @@ static void handler_vars_param(struct handler_vars *v,
 	free(text);
 }
 
+/* Secret ones are none of the environment's: others may read that. */
 static void handler_vars_params(struct handler_vars *v, const struct task *t)
 {
 	struct jsonr_value name, value;

@@ -349,6 +349,28 @@ struct task *task_parse(const char *text, size_t len, struct err *err)
 	return t;
 }
 
+static void task_take_back(struct task *t)
+{
+	if (t->given != NULL)
+		explicit_bzero(t->given, t->given_len);
+	free(t->given);
+	t->given = NULL;
+	t->given_len = 0;
+}
+
+void task_give(struct task *t, const char *params, size_t len)
+{
+	task_take_back(t);
+	t->given = xstrndup(params, len);
+	t->given_len = len;
+}
+
+const char *task_given(const struct task *t, size_t *ret_len)
+{
+	*ret_len = t->given != NULL ? t->given_len : t->params_len;
+	return t->given != NULL ? t->given : t->params;
+}
+
 void task_free(struct task *t)
 {
 	size_t i;
@@ -359,6 +381,7 @@ void task_free(struct task *t)
 		free(t->errors[i].text);
 	free(t->handler);
 	free(t->params);
+	task_take_back(t);
 	free(t->tenant);
 	free(t->unique);
 	free(t);

@@ -58,6 +58,10 @@ struct task {
 	char *handler;
 	char *params; /* JSON text of the value, "{}" when absent */
 	size_t params_len;
+	/* What the handler is given: params with the secret ones, which no
+	 * envelope has; NULL: just params.  Overwritten with the task. */
+	char *given;
+	size_t given_len;
 	char *tenant;        /* "default" */
 	char *unique;        /* NULL: none */
 	int64_t attempt;     /* 0: never tried */
@@ -94,6 +98,10 @@ void task_free(struct task *t);
 /* A new one with an id of its own, created now.  params: JSON text, checked
  * by the caller; NULL: {}. */
 struct task *task_new(const char *handler, const char *params);
+/* Give its handler other params than the envelope has (copied). */
+void task_give(struct task *t, const char *params, size_t len);
+/* The params that its handler is given. */
+const char *task_given(const struct task *t, size_t *ret_len);
 /* The envelope's JSON text, freed by the caller. */
 char *task_print(const struct task *t, size_t *ret_len);
 /* Remember why an attempt failed: the oldest of more than TASK_ERRORS_MAX is

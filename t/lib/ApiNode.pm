@@ -37,7 +37,7 @@ sub new
 	my $http = $o{http} // '';
 	my $handlers = $o{handlers} // '';
 	$node->write_config(<<"YAML");
-database: { url: "@{[$self->{pg}->url]}" }
+database: { url: "@{[$self->{pg}->url]}"@{[$o{database} // '']} }
 ${redis}handlers:
   noop: { kind: exec, command: ["true"] }
   fail: { kind: exec, command: ["false"], retry: { max: 0 } }
