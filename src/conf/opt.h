@@ -58,7 +58,8 @@ enum opt_scope {
 	OPT_ANY = 0,
 	OPT_LISTENER = 1, /* kinds that listen */
 	OPT_PROGRAM = 2,  /* programs */
-	OPT_ROLE = 3      /* all but programs */
+	OPT_ROLE = 3,     /* all but programs */
+	OPT_SOCKET = 4    /* kinds that listen, and programs */
 };
 
 struct opt {

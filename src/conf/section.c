@@ -178,6 +178,8 @@ static const char *section_scope_words(enum opt_scope scope)
 		return "is for kind program";
 	if (scope == OPT_ROLE)
 		return "is not for kind program";
+	if (scope == OPT_SOCKET)
+		return "is for programs and kinds that listen";
 	return "is for kinds that listen";
 }
 

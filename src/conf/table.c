@@ -402,7 +402,7 @@ const struct opt conf_pool_options[] = {
 	{ .name = "listen",
 		.type = OPT_LISTEN,
 		POOL(listen),
-		.scope = OPT_LISTENER,
+		.scope = OPT_SOCKET,
 		.help = "addresses it serves" },
 	{ .name = "access_log",
 		.type = OPT_STRING,
@@ -524,6 +524,7 @@ bool conf_opt_applies(const struct opt *o, const struct conf_kind *kind)
 	case OPT_LISTENER: return kind->listens;
 	case OPT_PROGRAM: return kind->is_program;
 	case OPT_ROLE: return !kind->is_program;
+	case OPT_SOCKET: return kind->listens || kind->is_program;
 	case OPT_ANY: break;
 	}
 	return true;

@@ -78,8 +78,8 @@ static void test_names(void)
 		"\"command\" is for kind program: this pool is of kind role");
 	is_pool_error(
 		"kind: role, ready: {tcp: x}", "\"ready\" is for kind program");
-	is_pool_error("kind: program, command: x, listen: 80",
-		"\"listen\" is for kinds that listen");
+	is_pool_error("kind: program, command: x, access_log: '-'",
+		"\"access_log\" is for kinds that listen");
 	is_pool_error("kind: program, command: x, hang_timeout: 1s",
 		"\"hang_timeout\" is not for kind program");
 	is_pool_error("kind: program, command: x, depth: 1",
