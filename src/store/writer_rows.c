@@ -27,10 +27,13 @@
 	" coalesce(t.task_definition_id, t.id)::text || ' ' ||"         \
 	" encode(t.secret_params, 'hex') END"
 
-/* Where the row stands for another begin that was committed and of which
- * nobody heard, it bears the time of this very one.  Of what comes from Redis
- * alone the epoch says whether the entry was taken over: an upsert has no
- * other place for it. */
+/*
+ * A begin that was committed though nobody heard of it has left its own time
+ * in the row: it is not counted twice, and one that the server carries out
+ * long after its connection was lost changes nothing.  Of what comes from
+ * Redis alone the epoch says whether the entry was taken over: an upsert has
+ * no other place for it.
+ */
 static const struct pg_statement rows_insert = {
 	.name = "reeve_begin_new",
 	.params = 15,
@@ -49,10 +52,12 @@ static const struct pg_statement rows_insert = {
 		" began, priority, timeout, retry_max, deadline, created,"
 		" attempt)"
 		" ON CONFLICT (id) DO UPDATE SET status = 'RUNNING',"
-		" epoch = t.epoch + 1,"
+		" epoch = t.epoch + (t.start_time IS DISTINCT FROM"
+		" excluded.start_time)::int,"
 		" execution_node = excluded.execution_node,"
 		" worker = excluded.worker, start_time = excluded.start_time"
-		" WHERE t.status = 'PENDING' OR (t.status = 'RUNNING' AND"
+		" WHERE (t.status = 'PENDING' AND t.start_time IS DISTINCT"
+		" FROM excluded.start_time) OR (t.status = 'RUNNING' AND"
 		" (excluded.epoch > 1 OR (t.worker = excluded.worker"
 		" AND t.start_time = excluded.start_time)))" ROWS_BEGUN,
 };
@@ -61,13 +66,16 @@ static const struct pg_statement rows_begin = {
 	.name = "reeve_begin",
 	.params = 5,
 	.text = "UPDATE reeve.task_instances t SET status = 'RUNNING',"
-		" epoch = t.epoch + 1, execution_node = $1, worker = $2,"
-		" start_time = v.began" ROWS_TIME
+		" epoch = t.epoch + (t.start_time IS DISTINCT FROM"
+		" v.began)::int, execution_node = $1, worker = $2,"
+		" start_time = v.began"
+		" FROM (SELECT id, began" ROWS_TIME " AS began, takeover"
 		" FROM unnest($3::uuid[], $4::bigint[], $5::boolean[])"
-		" AS v (id, began, takeover)"
-		" WHERE t.id = v.id AND (t.status = 'PENDING' OR"
+		" AS v (id, began, takeover)) v"
+		" WHERE t.id = v.id AND ((t.status = 'PENDING' AND"
+		" t.start_time IS DISTINCT FROM v.began) OR"
 		" (t.status = 'RUNNING' AND (v.takeover OR (t.worker = $2"
-		" AND t.start_time = v.began" ROWS_TIME "))))" ROWS_BEGUN,
+		" AND t.start_time = v.began))))" ROWS_BEGUN,
 };
 
 /* The usual end: nothing but a result. */
