@@ -82,6 +82,7 @@ struct flight {
 	struct series *series; /* its counters */
 	bool is_suspect;       /* one death more, and it is poison */
 	bool is_cancelled;
+	bool is_lost;   /* its entry is another's, or may be */
 	bool is_resent; /* its outcome may have been stored already */
 	/* Tracked only. */
 	struct writer_run *tracked; /* its way to PostgreSQL; NULL: not */

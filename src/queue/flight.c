@@ -182,14 +182,22 @@ void flight_land(struct flight *f)
 
 void flight_fence(struct flight *f)
 {
-	log_warn("task %s (%s): its lease is lost, dropping it",
-		f->task != NULL ? f->task->id : "?", f->id);
+	if (!f->is_lost) {
+		log_warn("task %s (%s): its lease is lost, dropping it",
+			f->task != NULL ? f->task->id : "?", f->id);
+		flight_count(f, SERIES_FENCED);
+	}
+	f->is_lost = true;
 	if (f->state == FLIGHT_RUNNING && f->run != NULL) {
 		handler_kill(f->run);
 		flight_count_end(f);
+		f->run = NULL;
 	}
-	flight_count(f, SERIES_FENCED);
-	flight_leave(f, true);
+	if (f->tracked == NULL || f->is_kept || f->state == FLIGHT_WAITING)
+		flight_leave(f, true);
+	else if (f->is_begun && f->state != FLIGHT_STORING)
+		/* Its row must not say for ever that it runs here. */
+		finish_postpone(f, 0);
 }
 
 static void flight_on_done(const struct handler_result *r, void *arg)
@@ -284,7 +292,7 @@ void flight_begun(struct flight *f)
 {
 	if (f->is_cancelled)
 		finish_end(f, END_CANCELLED, NULL);
-	else if (lease_is_over(f, clock_now()))
+	else if (f->is_lost || lease_is_over(f, clock_now()))
 		flight_fence(f);
 	else
 		flight_start(f);

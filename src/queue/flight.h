@@ -26,7 +26,8 @@ void flight_take(struct topic *t, const char *id, const char *text, size_t len,
 bool flight_holds(const struct topic *t, const char *id);
 /* Start those that wait for room at their handler. */
 void flight_start_waiting(struct consumer *c);
-/* It is another's now: kill the handler, drop the result. */
+/* It is another's now: kill the handler, drop the result.  What was begun in
+ * PostgreSQL is given back there first. */
 void flight_fence(struct flight *f);
 /* PostgreSQL knows that it runs: now the handler. */
 void flight_begun(struct flight *f);

@@ -13,7 +13,8 @@ use TrackNode;
 
 plan skip_all => may_track() if may_track();
 
-my ($r, $redis, $pg) = track_node('edges', 'topics: { high: 1 }, node_timeout: 2s',
+my ($r, $redis, $pg) = track_node('edges', 'topics: { high: 1 }, node_timeout: 2s,'
+	. ' renew_every: 500ms',
 	handlers => <<'YAML');
   assassin: { kind: exec, command: [sh, -c, 'echo $REEVE_TASK_ID $REEVE_EPOCH >> @DIR@/runs; kill -9 $PPID; sleep 9'], tracked: true }
   cat: { kind: exec, command: [cat], tracked: true }
@@ -73,6 +74,21 @@ subtest 'what a dead worker ran is run again, and nobody else\'s' => sub {
 	$redis->cmd('DEL', 't:worker:far');
 	track_push($redis, 'note', id => $far, stored => 'true');
 	ok(is_state($pg, $far, 'SUCCESS'), 'of a node that is silent: run again');
+};
+
+subtest 'what a worker gives up is not left as running' => sub {
+	my $id = track_push($redis, 'gate');
+	is_state($pg, $id, 'RUNNING');
+	$redis->cmd('FLUSHALL');
+	ok(is_state($pg, $id, 'PENDING', 20), 'its row says that it waits')
+		or diag($r->pool_log('queue.high'));
+	ok($pg->psql("SELECT due_at IS NOT NULL AND retry_count = 0 FROM"
+		. " reeve.task_instances WHERE id = '$id'") eq 't',
+		'and is due, with no failure counted');
+	track_push($redis, 'gate', id => $id, stored => 'true');
+	ok(is_state($pg, $id, 'RUNNING'), 'who brings it again has it run');
+	open_gate($r, 'ok');
+	ok(is_state($pg, $id, 'SUCCESS'), 'to its end');
 };
 
 subtest 'a row that is lost is made again' => sub {
