@@ -7,12 +7,13 @@
 -- subtasks: NULL, or a list of {"id", "handler", "topic", "params" (a text),
 -- "priority", "timeout", "retry", "secret", "names"}; then the task itself is not run, and ends
 -- with the last of them.
+-- is_mine: the caller takes it to Redis himself, as soon as it is committed.
 -- RV409: another holds the unique key.  RV429: the tenant has as many runs as
 -- it may.
 CREATE FUNCTION reeve.task_create(task uuid, handler text, topic text, params text,
 	delay_ms bigint, at timestamptz, unique_key text, priority bigint, timeout_ms bigint,
 	retry_max int, deadline timestamptz, subtasks jsonb, who text, request text,
-	secret bytea, names jsonb)
+	secret bytea, names jsonb, is_mine boolean)
 RETURNS reeve.task_instances
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
 #variable_conflict use_variable
@@ -22,6 +23,9 @@ DECLARE
 	most int;
 	holder uuid;
 BEGIN
+	IF is_mine THEN
+		PERFORM set_config('reeve.outbox', 'mine', true);
+	END IF;
 	made.id := task;
 	made.tenant_id := tenant();
 	made.handler := handler;

@@ -7,6 +7,7 @@
 #include "api/follow.h"
 #include "api/hidden.h"
 #include "api/instances.h"
+#include "api/send.h"
 #include "api/service.h"
 #include "api/wire.h"
 #include "conf/conf.h"
@@ -313,10 +314,12 @@ static void instance_reply_told(struct call *call)
 	call_reply_json(call, 0, &call->out);
 }
 
+/* What waited for its end may go now. */
 static void instance_tell(struct call *call)
 {
 	struct instance_ids *ids = call->own;
 
+	send_poke(call);
 	if (ids->count == 0)
 		instance_reply_told(call);
 	else
@@ -360,6 +363,12 @@ static void instance_on_retriable(struct call *call, const struct pg_result *r)
 			"it has subtasks: retry those that have failed");
 }
 
+static void instance_sent(struct call *call)
+{
+	send_poke(call);
+	call_reply_json(call, 0, &call->out);
+}
+
 static void instance_retry_unmarked(struct call *call)
 {
 	const char *values[] = { call->name, call->access.tenant,
@@ -368,15 +377,13 @@ static void instance_retry_unmarked(struct call *call)
 	db_begin(call);
 	db_add(call, &instance_retry, values, instance_on_retried);
 	db_add(call, &instance_get, values, instance_on_one);
-	db_send(call);
+	db_send_then(call, instance_sent);
 }
 
 /* The mark of a cancel before it would end the new attempt. */
 static void instance_unmark(struct call *call)
 {
-	const struct conf *conf = call->service->conf;
-
-	if (conf->redis_url != NULL || conf->redis_sentinel_master != NULL)
+	if (send_is_possible(call))
 		wire_uncancel(call, call->name, instance_retry_unmarked);
 	else
 		instance_retry_unmarked(call);

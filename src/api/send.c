@@ -24,12 +24,18 @@ static void send_open(struct service *s)
 		log_error("outbox: %s", err.text);
 }
 
+bool send_is_possible(const struct call *call)
+{
+	const struct conf *conf = call->service->conf;
+
+	return conf->redis_url != NULL || conf->redis_sentinel_master != NULL;
+}
+
 void send_poke(struct call *call)
 {
 	struct service *s = call->service;
 
-	if (s->conf->redis_url == NULL &&
-		s->conf->redis_sentinel_master == NULL)
+	if (!send_is_possible(call))
 		return; /* another node takes it */
 	if (s->outbox == NULL)
 		send_open(s);

@@ -6,9 +6,13 @@
 #ifndef API_SEND_H
 #define API_SEND_H
 
+#include <stdbool.h>
+
 struct call;
 struct service;
 
+/* Can this worker reach Redis?  Else a crontab worker has to be told. */
+bool send_is_possible(const struct call *call);
 /* Something was committed.  Connects when it is the first time. */
 void send_poke(struct call *call);
 /* Take no more; done(arg) when nothing is on its way, from the loop or at

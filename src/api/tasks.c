@@ -112,6 +112,7 @@ enum {
 	TASK_REQUEST,
 	TASK_SECRET,
 	TASK_NAMES,
+	TASK_MINE,
 	TASK_VALUES
 };
 
@@ -121,7 +122,8 @@ static const struct pg_statement task_create = {
 		" $2, $3, $4, $5::bigint, 'epoch'::timestamptz + $6::bigint *"
 		" interval '1 us', $7, $8::bigint, $9::bigint, $10::int,"
 		" 'epoch'::timestamptz + $11::bigint * interval '1 us',"
-		" $12::jsonb, $13, $14, $15::bytea, $16::jsonb) i",
+		" $12::jsonb, $13, $14, $15::bytea, $16::jsonb,"
+		" $17::boolean) i",
 	.params = TASK_VALUES,
 };
 
@@ -276,6 +278,7 @@ static void task_take(struct call *call, const char *values[TASK_VALUES])
 		hidden_take(call, b, id, &hidden);
 	values[TASK_SECRET] = hidden.sealed;
 	values[TASK_NAMES] = hidden.names;
+	values[TASK_MINE] = send_is_possible(call) ? "true" : "false";
 }
 
 static void task_on_created(struct call *call, const struct pg_result *r)

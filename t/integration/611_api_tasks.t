@@ -81,6 +81,10 @@ subtest 'a task' => sub {
 	$a = create({ handler => 'fail', retry => 0 });
 	is(becomes($a->{body}{id}, 'FAILED', 'one that fails')->{topic}, 'common',
 		'is in the topic common');
+	status_is($api->call('POST', "$path/instances/$a->{body}{id}/retry", $token{operator}), 200,
+		'it is run again');
+	ok(wait_until(sub { @{ get($a->{body}{id})->{body}{errors} } == 2 }, 20), 'at once, too');
+	becomes($a->{body}{id}, 'FAILED', 'and fails again');
 	$a = create({ handler => 'say', delay => '1h', priority => 7, timeout => '5s',
 		deadline => '2099-01-01T00:00:00Z' });
 	status_is($a, 201, 'one for later');
