@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "ctl/commands.h"
 #include "ctl/config.h"
 #include "ctl/consumers.h"
@@ -240,6 +241,28 @@ static void main_help(const struct main_command *m)
 	option_help(m != NULL ? m->options : ~0u, MAIN_HELP_COLUMN);
 }
 
+/* No command, or half of one: then the whole ones are told. */
+static int main_unknown(const struct ctl *c)
+{
+	struct buf there = BUF_INIT;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < MAIN_COMMANDS; i++) {
+		const struct main_command *m = &main_commands[i];
+
+		if (m->sub != NULL && strcmp(m->name, c->argv[0]) == 0)
+			buf_printf(&there, "%s%s",
+				there.len == 0 ? "; there are: " : ", ",
+				m->sub);
+	}
+	rc = ctl_fail(EXIT_USAGE, "there is no command \"%s%s%s\"%s",
+		c->argv[0], c->argc > 1 ? " " : "",
+		c->argc > 1 ? c->argv[1] : "", buf_str(&there));
+	buf_done(&there);
+	return rc;
+}
+
 static int main_usage(void)
 {
 	fputs("Try `reevectl --help`.\n", stderr);
@@ -336,9 +359,7 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	if (m == NULL && c.argc > 0)
-		(void)ctl_fail(EXIT_USAGE, "there is no command \"%s%s%s\"",
-			c.argv[0], c.argc > 1 ? " " : "",
-			c.argc > 1 ? c.argv[1] : "");
+		(void)main_unknown(&c);
 	if (m == NULL)
 		return main_usage();
 	rc = main_check(m, &c, seen);

@@ -41,6 +41,12 @@ subtest 'help and version are printed' => sub {
 	like($out, qr/^reevectl \d+\.\d+/, 'which is a number');
 };
 
+subtest 'half a command is answered with the whole ones' => sub {
+	like((ctl('queue', 'dead'))[2],
+		qr/no command "queue dead"; there are: list, push, .*dead list/, 'of queue');
+	unlike((ctl('restar'))[2], qr/there are/, 'and what is none with nothing');
+};
+
 subtest 'bad usage is exit code 2 and a word on standard error' => sub {
 	my %bad = (
 		'no command' => [],
