@@ -22,7 +22,9 @@
 /* A complaint of the governor that is older news is gone after this. */
 #define CONSUMERS_NEWS_US (3 * (int64_t)US_PER_S)
 #define CONSUMERS_LOOK_MS 100
-#define CONSUMERS_TRIES   10
+/* Bytes of a text that are shown; a longer one is of no use anyway. */
+#define CONSUMERS_SHOW_MAX 4096
+#define CONSUMERS_TRIES    10
 
 /* KEYS: it.  ARGV: the text that was read, "" for none; the new one.  Returns
  * 1, or 0 when somebody else was faster. */
@@ -143,16 +145,17 @@ static void consumers_row(
 
 static void consumers_print_key(const char *key, const char *text)
 {
-	const char *at = text, *end;
+	const char *at, *end;
+	char *cut, *line, *clean;
 
 	if (text == NULL) {
 		printf("%s is not set\n", key);
 		return;
 	}
 	printf("%s is set to\n", key);
-	for (; at != NULL && *at != '\0'; at = *end ? end + 1 : NULL) {
-		char *line, *clean;
-
+	cut = xstrndup(text, CONSUMERS_SHOW_MAX);
+	for (at = cut; at != NULL && *at != '\0';
+		at = *end != '\0' ? end + 1 : NULL) {
 		end = at + strcspn(at, "\n");
 		line = xstrndup(at, (size_t)(end - at));
 		clean = lane_clean(line);
@@ -160,6 +163,9 @@ static void consumers_print_key(const char *key, const char *text)
 		free(clean);
 		free(line);
 	}
+	if (strlen(text) > strlen(cut))
+		printf("    and more, %zu bytes in all\n", strlen(text));
+	free(cut);
 }
 
 static void consumers_print(const struct consumers *s, const json_t *doc)

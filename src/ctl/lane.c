@@ -143,10 +143,13 @@ int lane_now(struct ask *a, int64_t *ret_ms)
 char *lane_clean(const char *text)
 {
 	char *clean = xstrdup(text), *c;
+	size_t at = 0, len = strlen(clean);
 
 	for (c = clean; *c != '\0'; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = ' ';
+	while ((at += utf8_valid(clean + at, len - at)) < len)
+		clean[at++] = '?';
 	return clean;
 }
 

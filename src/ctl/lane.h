@@ -53,7 +53,7 @@ int lane_now(struct ask *a, int64_t *ret_ms);
 /* The next id after this one, for a range that begins behind it. */
 void lane_after(const char *id, char ret_id[LANE_ID_MAX + 1]);
 
-/* `text` without what moves a terminal's cursor; heap. */
+/* `text` without what moves a terminal's cursor or is no UTF-8; heap. */
 char *lane_clean(const char *text);
 /* The value of a field, "" when it has none; borrowed. */
 const char *lane_field(

@@ -136,8 +136,10 @@ static int queue_measure(struct ask *a, struct queue_topic *q, size_t count)
 		ask_pause(a, QUEUE_RATE_MS);
 	for (i = 0; rc == EXIT_OK && i < count; i++) {
 		rc = queue_read(a, &q[i]);
-		q[i].rate = (double)(q[i].done - q[i].before) * US_PER_S /
-			    (double)(clock_now() - began);
+		/* They begin anew where Redis has lost them. */
+		if (q[i].done > q[i].before)
+			q[i].rate = (double)(q[i].done - q[i].before) *
+				    US_PER_S / (double)(clock_now() - began);
 	}
 	return rc;
 }

@@ -211,5 +211,13 @@ subtest 'the topics are completed' => sub {
 	is($out, "high common\n", 'where one is wanted');
 };
 
+subtest 'bytes of anybody are shown without harm' => sub {
+	$redis->cmd('SET', 't:consumers', "\e[2J\xff\xfe" . 'x' x 100_000);
+	my (undef, $out) = $r->ctl('consumers', 'get');
+	like($out, qr/^     \[2J\?\?x+$/m, 'what moves the cursor, and is no text');
+	like($out, qr/and more, 100006 bytes in all/, 'and no more than is of use');
+	$redis->cmd('DEL', 't:consumers');
+};
+
 $r->finish;
 done_testing();
