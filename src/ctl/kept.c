@@ -57,7 +57,7 @@ static const char kept_sql[] =
 	" FROM reeve.task_instances i LEFT JOIN reeve.task_definitions d"
 	" ON d.id = i.task_definition_id WHERE i.id = $1";
 
-static bool kept_is_named(const struct ctl *c, const struct conf *conf)
+bool kept_is_named(const struct ctl *c, const struct conf *conf)
 {
 	const char *from_env = getenv("REEVE_DATABASE_URL");
 

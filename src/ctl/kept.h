@@ -12,6 +12,8 @@ struct conf;
 struct ctl;
 struct kept;
 
+/* Is there a PostgreSQL to ask? */
+bool kept_is_named(const struct ctl *c, const struct conf *conf);
 /*
  * Look for its row.  *ret_kept is NULL where there is none: no database is
  * named, the id is none of a tracked task, or no row has it.

@@ -13,6 +13,7 @@
 #include "ctl/ctl.h"
 #include "ctl/db.h"
 #include "ctl/definition.h"
+#include "ctl/kept.h"
 #include "ctl/lane.h"
 #include "ctl/nodes.h"
 #include "ctl/screen.h"
@@ -325,16 +326,19 @@ static void nodes_print(const struct nodes *n, bool with_redis)
 int nodes_command(struct ctl *c)
 {
 	struct nodes n = { .ctl = c };
-	int of_rows, of_redis = EXIT_OK;
+	const struct conf *conf;
+	int of_rows = EXIT_OK, of_redis = EXIT_OK;
 	int rc = ask_new(c, &n.ask);
 
 	if (rc != EXIT_OK)
 		return rc;
+	conf = ask_conf(n.ask);
 	n.by_name = json_object();
 	n.keys = json_array();
-	n.prefix = keys_other(ask_conf(n.ask)->redis_prefix, "worker", ":");
-	of_rows = nodes_read_rows(&n);
-	if (ask_conf(n.ask)->redis_url != NULL)
+	n.prefix = keys_other(conf->redis_prefix, "worker", ":");
+	if (kept_is_named(c, conf) || conf->redis_url == NULL)
+		of_rows = nodes_read_rows(&n);
+	if (conf->redis_url != NULL)
 		of_redis = nodes_read_redis(&n);
 	if (of_rows == EXIT_OK || of_redis == EXIT_OK)
 		nodes_print(&n, of_redis == EXIT_OK);

@@ -219,5 +219,12 @@ subtest 'bytes of anybody are shown without harm' => sub {
 	$redis->cmd('DEL', 't:consumers');
 };
 
+subtest 'nodes are told without PostgreSQL' => sub {
+	my ($exit, $out, $err) = $r->ctl('nodes');
+	is("$exit $err", '0 ', 'if none is named');
+	$redis->cmd('DEL', 't:worker:n1');
+	like(($r->ctl('nodes'))[1], qr/^NODE/, 'also when there are none');
+};
+
 $r->finish;
 done_testing();
