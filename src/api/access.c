@@ -6,6 +6,7 @@
 #include "api/access.h"
 #include "api/call.h"
 #include "api/db.h"
+#include "api/follow.h"
 #include "api/service.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -82,6 +83,8 @@ static void access_on_change(const char *payload, void *arg)
 	(void)payload;
 	b->epoch++;
 	access_forget(b);
+	/* They were let in by a token: who still may comes again. */
+	follow_stop(b->service);
 }
 
 struct access_book *access_open(struct service *s)

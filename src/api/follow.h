@@ -7,8 +7,8 @@
  *			"retryCount"}, first of all and when it changes
  *	event: end	data: {"status"}: the run is over
  *
- * A stream ends with its run, when the worker drains, and after
- * FOLLOW_LIFE_S: a client comes again with Last-Event-ID and misses nothing.
+ * A stream ends with its run, when the worker drains, when tokens have changed,
+ * and after FOLLOW_LIFE_S: a client comes again with Last-Event-ID and misses nothing.
  */
 #ifndef API_FOLLOW_H
 #define API_FOLLOW_H
@@ -26,7 +26,7 @@ struct service;
  * The run is there; answers the call.
  */
 void follow_start(struct call *call, const char *levels, const char *after);
-/* End all streams: before the server goes. */
+/* End all streams: before the server goes, or since tokens have changed. */
 void follow_stop(struct service *s);
 
 #endif

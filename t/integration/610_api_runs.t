@@ -199,6 +199,22 @@ subtest 'a log that is followed' => sub {
 	is($s->{events}[-1]{data}{status}, 'CANCELLED', 'and how');
 };
 
+subtest 'a token that is revoked' => sub {
+	my $short = $api->token('acme', 'viewer');
+	my $id = task('long');
+	becomes($id, 'RUNNING', 'a run');
+	my $asked = 0;
+	my $s = $api->follow("$path/$id/logs?follow=1", $short, sub {
+		$api->pg->psql("UPDATE reeve.api_tokens SET revoked_at = now()"
+			. " WHERE token_hash = sha256('$short')") if @{ $_[0] } && !$asked++;
+		return 0;
+	});
+	ok($s->{ended}, 'ends what it had opened');
+	ok(!(grep { $_->{event} eq 'end' } @{ $s->{events} }), 'before the run is over');
+	post("$id/cancel");
+	becomes($id, 'CANCELLED', 'the end');
+};
+
 subtest 'a worker that drains' => sub {
 	my $id = task('long');
 	becomes($id, 'RUNNING', 'a run');
