@@ -82,6 +82,10 @@ subtest 'the migrations of reeve itself make all that it needs' => sub {
 	is($exit, 0, 'a second time is a success');
 	like($out, qr/^nothing to do/, 'with nothing to do');
 	is(sql('SELECT count(*) FROM reeve.task_instances'), 1, 'and what is there stays');
+	is(sql("SELECT string_agg(oid::regprocedure::text, ' ') FROM pg_proc WHERE"
+		. " pronamespace = 'reeve'::regnamespace AND prosecdef"
+		. " AND has_function_privilege('public', oid, 'EXECUTE')"), '',
+		'nobody is lent the rights of the owner unasked');
 };
 
 subtest 'status and JSON tell what is applied and what is not' => sub {

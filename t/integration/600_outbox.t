@@ -54,6 +54,19 @@ subtest 'what is rolled back never comes, what is committed does' => sub {
 		'exactly the committed half is there, each once');
 };
 
+subtest 'who may push may do nothing else' => sub {
+	$c->sql('CREATE ROLE shop; GRANT USAGE ON SCHEMA reeve TO shop');
+	my $push = "SET ROLE shop; SELECT reeve.push('shop', 'note')";
+	ok(!eval { $c->sql($push) }, 'nobody may, unless told');
+	$c->sql('GRANT EXECUTE ON FUNCTION reeve.push TO shop');
+	my $id = $c->sql($push);
+	wait_until { length_of('shop') == 1 } 5, 'then a push comes';
+	for my $more ("reeve.task_cancel('$id')", "reeve.task_retry('$id')",
+		'count(*) FROM reeve.task_instances') {
+		ok(!eval { $c->sql("SET ROLE shop; SELECT $more") }, "not $more");
+	}
+};
+
 my $other = $c->node('b');
 $other->start or BAIL_OUT('no second daemon');
 
