@@ -645,9 +645,13 @@ CREATE TABLE reeve.task_instances_other PARTITION OF reeve.task_instances DEFAUL
 	WITH (fillfactor = 80);
 CREATE TABLE reeve.task_logs_other PARTITION OF reeve.task_logs DEFAULT;
 
+-- Both ways a lock is needed that whoever reads the table for long keeps from us,
+-- and that keeps all tasks waiting while we wait.  So not for long: the next
+-- look does it.
+
 -- One day of one table.  Rows of it that came before it did are moved in.
 CREATE FUNCTION reeve.partition_make(parent text, day date) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
 DECLARE
 	part text := parent || '_' || to_char(day, 'YYYYMMDD');
 	low uuid := reeve.uuid_floor(day::timestamp AT TIME ZONE 'UTC');
@@ -664,6 +668,9 @@ BEGIN
 	EXECUTE format('ALTER TABLE reeve.%I ATTACH PARTITION reeve.%I FOR VALUES FROM (%L) TO (%L)',
 		parent, part, low, high);
 	RETURN true;
+EXCEPTION
+	WHEN lock_not_available THEN
+		RETURN false;
 END $$;
 
 CREATE FUNCTION reeve.partitions_ahead(days int) RETURNS int
@@ -686,7 +693,7 @@ COMMENT ON FUNCTION reeve.partitions_ahead IS
 	'Make the partitions of today and so many days after it; returns how many were made.';
 
 CREATE FUNCTION reeve.partitions_drop(keep_days int) RETURNS SETOF text
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '100ms' AS $$
 DECLARE
 	part record;
 	is_live boolean;
@@ -703,8 +710,13 @@ BEGIN
 				part.name) INTO is_live;
 			CONTINUE WHEN is_live;
 		END IF;
-		EXECUTE format('DROP TABLE reeve.%I', part.name);
-		RETURN NEXT part.name;
+		BEGIN
+			EXECUTE format('DROP TABLE reeve.%I', part.name);
+			RETURN NEXT part.name;
+		EXCEPTION
+			WHEN lock_not_available THEN
+				RETURN;
+		END;
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION reeve.partitions_drop IS

@@ -9,7 +9,6 @@ LANGUAGE plpgsql SET search_path = reeve, pg_temp AS $$
 DECLARE
 	dropped text;
 BEGIN
-	SELECT string_agg(name, ', ') INTO dropped FROM partitions_drop(keep_days) AS name;
 	DELETE FROM task_instances_other i WHERE i.status NOT IN ('PENDING', 'RUNNING')
 		AND i.id < uuid_floor(now() - keep_days * interval '1 day');
 	DELETE FROM task_logs_other l
@@ -18,6 +17,8 @@ BEGIN
 	DELETE FROM deleted_definitions WHERE deleted_at < now() - interval '1 day';
 	DELETE FROM worker_registry WHERE state = 'OFFLINE'
 		AND heartbeat_at < now() - interval '7 days';
+	-- Last, for it keeps everybody out until the commit.
+	SELECT string_agg(name, ', ') INTO dropped FROM partitions_drop(keep_days) AS name;
 	RETURN dropped;
 END $$;
 COMMENT ON FUNCTION reeve.retain IS

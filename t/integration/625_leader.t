@@ -9,6 +9,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use IPC::Open2;
 use Test::More;
 use Time::HiRes qw(time);
 use CronNode;
@@ -109,6 +110,17 @@ subtest 'what is too old goes, and days are counted' => sub {
 		. " WHERE task_definition_id = '$id'") eq '1' } 10, 'a run is counted';
 	$c->sql("SELECT reeve.partition_make('task_instances', current_date - 40),"
 		. " reeve.partition_make('task_instances', current_date - 20)");
+	# Whoever reads for long is waited for, but not by all tasks.
+	my $reader = open2(my $out, my $in, 'psql', '-XqAt', '-d', $c->pg->url);
+	print {$in} "BEGIN; SELECT count(*) >= 0 FROM reeve.task_instances;\n";
+	$in->flush;
+	readline $out;
+	is($c->sql("SELECT coalesce(reeve.retain(30), 'none')"), 'none',
+		'nothing is dropped under who reads it');
+	is($c->sql("SELECT reeve.partition_make('task_instances', current_date + 40)"), 'f',
+		'nor a partition made');
+	close $in;
+	waitpid $reader, 0;
 	is($c->sql('SELECT reeve.retain(30)'),
 		'task_instances_' . $c->sql("SELECT to_char(current_date - 40, 'YYYYMMDD')"),
 		'the partition of 40 days ago is dropped');
