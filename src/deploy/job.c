@@ -161,6 +161,7 @@ struct job *job_new(struct deploy *d, const struct pg_result *r)
 	job->consumers = consumers != NULL ? xstrdup(consumers) : NULL;
 	job->is_lowered = *job_text(r, 9) == 't';
 	job->is_switched = *job_text(r, 10) == 't';
+	job->is_canary = *job_text(r, 12) == 't';
 	log_info("deployment %s: %s of %s %s%s", job->id,
 		job->is_push ? "push" : "rollback", d->pool->name, job->version,
 		job->is_back ? ", on the way back" : "");

@@ -80,6 +80,7 @@ struct job {
 	char *consumers; /* the key before it was lowered; NULL: none */
 	bool is_lowered, is_switched;
 	bool is_back;
+	bool is_canary;       /* the other nodes wait for how it does here */
 	bool is_over;         /* its end is being told */
 	bool has_failed_back; /* a step of the way back went wrong */
 	unsigned turn;  /* what was asked in an earlier one is of no use */
@@ -144,6 +145,9 @@ void job_redis(struct job *job, int argc, const char *const *argv,
 	void (*next)(struct job *job, const struct redis_reply *reply));
 /* The environment of a hook, no longer needed. */
 void job_drop_env(struct job *job);
+
+/* Remove what a fetch has downloaded. */
+void release_drop_archive(const struct job *job);
 
 /* What begins each step: release.c, switch.c, watch.c. */
 extern void (*const step_begin[STEP_COUNT])(struct job *job);

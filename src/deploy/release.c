@@ -264,6 +264,22 @@ void step_verify(struct job *job)
 	free(archive);
 }
 
+/* What was downloaded is needed no more. */
+void release_drop_archive(const struct job *job)
+{
+	const struct deploy_options *o = job->deploy->options;
+	char *archive, *proof;
+
+	if (o->url == NULL)
+		return;
+	archive = release_archive(job);
+	proof = xasprintf("%s%s", archive, release_proofs[o->verify]);
+	(void)unlink(archive);
+	(void)unlink(proof);
+	free(archive);
+	free(proof);
+}
+
 /* The tree is whole: its shared paths, and its name. */
 static void release_publish(struct job *job)
 {
@@ -276,12 +292,9 @@ static void release_publish(struct job *job)
 		files_rename(partial, final, &err) != 0) {
 		job_step_failed(job, "%s", err.text);
 	} else {
-		if (o->url != NULL) {
-			char *archive = release_archive(job);
-
-			(void)unlink(archive);
-			free(archive);
-		}
+		/* Its age is told by when it came, not when it was packed. */
+		(void)utimensat(AT_FDCWD, final, NULL, 0);
+		release_drop_archive(job);
 		job_step_done(job);
 	}
 	free(partial);

@@ -22,20 +22,27 @@
 /* So many tasks have to have ended before their failures say something. */
 #define WATCH_ENDED_MIN 10
 
-/* $1 node, $2 deployment */
+/* $1 node, $2 deployment; ended and failed here since the switch, before it, and
+ * since it on nodes that have the old release still. */
 static const struct pg_statement watch_failures = {
 	.name = "deploy_failures",
-	.text = "SELECT count(*) FILTER (WHERE i.end_time > n.switched_at),"
-		" count(*) FILTER (WHERE i.end_time > n.switched_at"
-		" AND i.status IN ('FAILED', 'TIMEOUT')),"
-		" count(*) FILTER (WHERE i.end_time <= n.switched_at),"
-		" count(*) FILTER (WHERE i.end_time <= n.switched_at"
-		" AND i.status IN ('FAILED', 'TIMEOUT'))"
-		" FROM reeve.deployment_nodes n JOIN reeve.task_instances i"
-		" ON i.execution_node = n.node"
+	.text = "SELECT count(*) FILTER (WHERE is_here AND is_new),"
+		" count(*) FILTER (WHERE is_here AND is_new AND is_failed),"
+		" count(*) FILTER (WHERE is_here AND NOT is_new),"
+		" count(*) FILTER (WHERE is_here AND NOT is_new AND is_failed),"
+		" count(*) FILTER (WHERE NOT is_here AND is_new),"
+		" count(*) FILTER (WHERE NOT is_here AND is_new AND is_failed)"
+		" FROM (SELECT o.node = n.node AS is_here,"
+		" i.end_time > n.switched_at AS is_new,"
+		" i.status IN ('FAILED', 'TIMEOUT') AS is_failed"
+		" FROM reeve.deployment_nodes n"
+		" JOIN reeve.deployment_nodes o"
+		" ON o.deployment_id = n.deployment_id"
+		" AND (o.node = n.node OR o.switched_at IS NULL)"
+		" JOIN reeve.task_instances i ON i.execution_node = o.node"
 		" AND i.id >= reeve.uuid_floor(n.switched_at -"
 		" interval '1 hour') AND i.end_time IS NOT NULL"
-		" WHERE n.deployment_id = $2::uuid AND n.node = $1",
+		" WHERE n.deployment_id = $2::uuid AND n.node = $1) t",
 	.params = 2,
 };
 
@@ -153,6 +160,7 @@ static void watch_tidy(struct job *job)
 {
 	char *partial = job_path(job, "releases/%s.partial", job->version);
 
+	release_drop_archive(job);
 	job_run_words(job, (const char *[]){ "rm", "-rf", "--", partial, NULL },
 		WATCH_GATE_US, job_step_done);
 	free(partial);
@@ -263,25 +271,30 @@ struct watch_ask {
 	unsigned turn;
 };
 
-/* Shares in percent; few tasks say nothing. */
+/* In percent; -1: too few tasks to say something. */
+static int64_t watch_share(const struct pg_result *r, int column, int64_t least)
+{
+	int64_t ended = pg_result_int(r, 0, column, 0);
+	int64_t failed = pg_result_int(r, 0, column + 1, 0);
+
+	return ended >= least && ended > 0 ? failed * 100 / ended : -1;
+}
+
+/* Beside the nodes that have the old release still, when they say something:
+ * what fails everywhere is not the fault of this release. */
 static bool watch_has_risen(const struct job *job, const struct pg_result *r,
 	char *ret_why, size_t size)
 {
-	int64_t ended = pg_result_int(r, 0, 0, 0);
-	int64_t failed = pg_result_int(r, 0, 1, 0);
-	int64_t before = pg_result_int(r, 0, 2, 0);
-	int64_t failed_before = pg_result_int(r, 0, 3, 0);
-	int64_t share, share_before;
+	int64_t share = watch_share(r, 0, WATCH_ENDED_MIN);
+	int64_t others = watch_share(r, 4, WATCH_ENDED_MIN);
+	int64_t before = watch_share(r, 2, 1);
+	int64_t base = others >= 0 ? others : before > 0 ? before : 0;
 
-	if (ended < WATCH_ENDED_MIN)
+	if (share <= base + job->deploy->options->failure_rise)
 		return false;
-	share = failed * 100 / ended;
-	share_before = before > 0 ? failed_before * 100 / before : 0;
-	if (share <= share_before + job->deploy->options->failure_rise)
-		return false;
-	snprintf(ret_why, size,
-		"%lld %% of its tasks fail, and %lld %% did before",
-		(long long)share, (long long)share_before);
+	snprintf(ret_why, size, "%lld %% of its tasks fail, and %lld %% %s",
+		(long long)share, (long long)base,
+		others >= 0 ? "on the other nodes" : "did before");
 	return true;
 }
 
@@ -460,8 +473,7 @@ void step_watch(struct job *job)
 	const struct deploy_options *o = job->deploy->options;
 
 	job->bad = 0;
-	job->until_us =
-		clock_now() + (o->strategy == DEPLOY_CANARY ? o->canary_for_us
-							    : o->health_for_us);
+	job->until_us = clock_now() +
+			(job->is_canary ? o->canary_for_us : o->health_for_us);
 	watch_look(job);
 }

@@ -51,7 +51,7 @@ YAML
 		: "    health: { for: 200ms, interval: 50ms }\n";
 	$node->write_config(<<"YAML");
 node: $at
-database: { url: "@{[$self->{pg}->url]}" }
+@{[$o{head} // '']}database: { url: "@{[$self->{pg}->url]}" }
 ${redis}handlers:
 $handlers
 processes:
