@@ -24,7 +24,7 @@ struct leader {
 	struct crontab *crontab;
 	struct duties *duties;
 	struct loop_timer *timer;
-	bool is_leading, is_asking, is_resigning;
+	bool is_leading, is_asking, is_resigning, has_complained;
 	int64_t asked_us; /* clock_now */
 	int64_t until_us; /* clock_now, until when it surely leads */
 	int64_t rest_us;  /* likewise: does not stand before */
@@ -118,6 +118,17 @@ static void leader_follow(struct leader *l, int64_t left_us)
 	loop_timer_start(l->timer, left_us + clock_jitter(LEADER_SPREAD_US));
 }
 
+/* Once, until it can be. */
+static void leader_complain(struct leader *l, const struct pg_result *r)
+{
+	if (!l->has_complained)
+		log_warn("no leader can be chosen: %s%s", pg_result_error(r),
+			pg_result_is_schema(r)
+				? "; `reevectl migrate` makes what reeve needs"
+				: "");
+	l->has_complained = true;
+}
+
 static void leader_on_taken(const struct pg_result *r, void *arg)
 {
 	struct leader *l = arg;
@@ -128,11 +139,11 @@ static void leader_on_taken(const struct pg_result *r, void *arg)
 		return;
 	if (r == NULL || pg_result_is_error(r) || pg_result_rows(r) != 1) {
 		if (r != NULL && pg_result_is_error(r))
-			log_warn("no leader can be chosen: %s",
-				pg_result_error(r));
+			leader_complain(l, r);
 		loop_timer_start(l->timer, LEADER_RENEW_US);
 		return;
 	}
+	l->has_complained = false;
 	term = pg_result_int(r, 0, 0, 0);
 	if (term > 0)
 		leader_up(l, term);

@@ -49,6 +49,19 @@ const char *pg_result_error(const struct pg_result *r)
 	return *text != '\0' ? text : pg_lib()->result_message(r->res);
 }
 
+bool pg_result_is_schema(const struct pg_result *r)
+{
+	/* A schema, a table, a column, a function. */
+	static const char *const states[] = { "3F000", "42P01", "42703",
+		"42883" };
+	size_t i;
+
+	for (i = 0; i < sizeof(states) / sizeof(*states); i++)
+		if (strcmp(pg_result_sqlstate(r), states[i]) == 0)
+			return true;
+	return false;
+}
+
 bool pg_result_is_passing(const struct pg_result *r)
 {
 	const char *state = pg_result_sqlstate(r);

@@ -19,7 +19,11 @@ CronNode::is_there() or plan skip_all => 'no PostgreSQL here';
 my $c = CronNode->new('outbox', redis => ['--appendonly', 'yes']);
 my ($redis, $pg) = ($c->redis, $c->pg);
 my $r = $c->node('a');
+$c->sql('ALTER SCHEMA reeve RENAME TO later');
 $r->start or BAIL_OUT('no daemon');
+wait_until { $r->log =~ /reevectl migrate/ } 5, 'it says what makes the tables';
+$c->sql('ALTER SCHEMA later RENAME TO reeve');
+wait_until { $r->log =~ /leads now/ } 5, 'it goes on when they are there';
 
 sub length_of { return eval { $redis->cmd('XLEN', "t:queue:{$_[0]}") } // -1 }
 sub ids { return map { decode_json($_)->{id} } $c->stream($_[0]) }
