@@ -13,7 +13,7 @@
 #include "cron/reconcile.h"
 
 #define DUTIES_HOUR_US (3600 * (int64_t)US_PER_S)
-#define DUTIES_LOOK_US (5 * (int64_t)US_PER_S)
+#define DUTIES_LOOK_US (10 * (int64_t)US_PER_S)
 /* A duty is not done for more than such a part of the time. */
 #define DUTIES_SHARE 20
 
@@ -200,6 +200,11 @@ void duties_on_lead(struct duties *d, bool is_new)
 			(is_new || now >= d->states[i].due_us))
 			duties_do(&d->states[i], now);
 	reconcile_look(d->reconcile, is_new);
+}
+
+void duties_orphans(struct duties *d)
+{
+	reconcile_orphans_soon(d->reconcile);
 }
 
 struct duties *duties_new(struct crontab *c, struct leader *l)

@@ -23,5 +23,7 @@ struct duties *duties_new(struct crontab *c, struct leader *l);
 void duties_free(struct duties *d);
 /* Once a second while this worker leads: do what is due.  is_new: all of it. */
 void duties_on_lead(struct duties *d, bool is_new);
+/* Look soon for what ran in processes that are gone. */
+void duties_orphans(struct duties *d);
 
 #endif

@@ -186,6 +186,12 @@ void leader_try(struct leader *l)
 		leader_ask(l);
 }
 
+void leader_orphans(struct leader *l)
+{
+	if (l->is_leading)
+		duties_orphans(l->duties);
+}
+
 void leader_well(struct leader *l)
 {
 	l->faults = 0;

@@ -25,6 +25,8 @@ bool leader_is_leading(const struct leader *l);
 /* A duty could not be done, or could: too often not, and it resigns. */
 void leader_fault(struct leader *l, const char *what, const char *why);
 void leader_well(struct leader *l);
+/* A process of some node is gone: what it had is to be looked for soon. */
+void leader_orphans(struct leader *l);
 /* Let another lead, at once. */
 void leader_resign(struct leader *l);
 /* Is nothing of it on the way to PostgreSQL? */

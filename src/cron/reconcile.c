@@ -19,6 +19,9 @@
 #define RECONCILE_PART 5000
 /* Runs that nobody has are looked for now and then. */
 #define RECONCILE_ORPHANS_US (600 * (int64_t)US_PER_S)
+/* After a process is gone: others take over by then what it had, and its node
+ * has said often enough that it has it no more. */
+#define RECONCILE_SOON_US (45 * (int64_t)US_PER_S)
 /* After Redis has lost its data: whoever still runs says so until then. */
 #define RECONCILE_SETTLE_US (30 * (int64_t)US_PER_S)
 
@@ -207,6 +210,14 @@ void reconcile_orphans(struct reconcile *r)
 {
 	r->orphans_due_us = clock_now();
 	reconcile_search(r);
+}
+
+void reconcile_orphans_soon(struct reconcile *r)
+{
+	int64_t due_us = clock_now() + RECONCILE_SOON_US;
+
+	if (due_us < r->orphans_due_us)
+		r->orphans_due_us = due_us;
 }
 
 /* All is in the outbox: from now on what is missing is lost again. */

@@ -24,5 +24,7 @@ void reconcile_free(struct reconcile *r);
 void reconcile_look(struct reconcile *r, bool is_new);
 /* A node is gone: what ran there is to run again. */
 void reconcile_orphans(struct reconcile *r);
+/* A process is gone: what nobody has taken over in a while is to run again. */
+void reconcile_orphans_soon(struct reconcile *r);
 
 #endif

@@ -22,7 +22,9 @@ struct registry {
 
 static const struct pg_statement registry_upsert = {
 	.name = "registry_upsert",
-	.text = "INSERT INTO reeve.worker_registry AS w (worker_id, version,"
+	.text = "WITH was AS (SELECT pids FROM reeve.worker_registry"
+		" WHERE worker_id = $1), now AS ("
+		"INSERT INTO reeve.worker_registry AS w (worker_id, version,"
 		" pid, pools, pids, started_at) "
 		"VALUES ($1, $2, $3::int, $4::jsonb, $5::int[],"
 		" reeve.us_time($6::bigint)) "
@@ -30,7 +32,10 @@ static const struct pg_statement registry_upsert = {
 		" version = excluded.version, pid = excluded.pid,"
 		" pools = excluded.pools, pids = excluded.pids,"
 		" started_at = excluded.started_at, state = 'ONLINE',"
-		" heartbeat_at = now()",
+		" heartbeat_at = now() RETURNING pids) "
+		/* A process is gone: the leader looks what it has left. */
+		"SELECT pg_notify('reeve_scheduler', 'orphans') FROM was, now"
+		" WHERE NOT was.pids <@ now.pids",
 	.params = 6,
 };
 
