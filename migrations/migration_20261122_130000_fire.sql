@@ -17,16 +17,19 @@ RETURN (extract(epoch FROM at) * 1000000)::bigint;
 -- runs, times, kinds, notes: a run each, at least one for every definition:
 -- which (its place among ids, from 1), its time, and `fire`, `hold` (behind the
 -- one before), `skip` or `misfire`.
+-- is_lazy: leave the step itself, which costs as much as all else together, to
+-- reeve.step soon after, where nothing depends on it: whoever comes in between
+-- makes the same runs, whose ids are there already.
 -- A definition that another has stepped, that was changed, or whose row is
 -- locked this moment is left alone.
 --
 -- Returns what came of it: `won` (a definition that was stepped, with its next
--- time), `inline` (a run to be carried out by the caller, with its envelope),
+-- time), `later` (one that is still to be stepped), `inline` (a run to be carried out by the caller, with its envelope),
 -- `cancel` (a run that is replaced), `stopped` (nothing fires), and the numbers
 -- of runs by kind.
 CREATE FUNCTION reeve.fire(ids uuid[], olds bigint[], news bigint[], versions bigint[],
 	runs int[], times bigint[], kinds text[], notes text[],
-	tolerance interval DEFAULT '500 ms')
+	tolerance interval DEFAULT '500 ms', is_lazy boolean DEFAULT false)
 RETURNS TABLE (what text, definition_id uuid, instance_id uuid, number bigint, envelope text)
 LANGUAGE plpgsql
 -- Every row by its key, whatever the planner thinks of tables it has not seen
@@ -83,6 +86,9 @@ BEGIN
 			d.secret_names,
 			d.overlap IN ('forbid', 'queue') AND x.kind = 'fire' AND EXISTS (
 				SELECT FROM reeve.task_active a WHERE a.definition_id = d.id) AS is_busy,
+			NOT is_lazy OR d.schedule_type IN ('FIXED_DELAY', 'ONCE')
+				OR d.overlap = 'replace' OR EXISTS (SELECT FROM reeve.task_definitions c
+					WHERE c.depends_on = d.id) AS is_eager,
 			CASE WHEN p.id IS NULL OR x.kind NOT IN ('fire', 'hold') THEN 'ready'
 				WHEN (p.status = 'ENABLED' AND p.next_fire <= reeve.us_time(x.at))
 					OR EXISTS (SELECT FROM reeve.task_active a
@@ -140,11 +146,14 @@ BEGIN
 			last_state = CASE WHEN s.fires THEN 'PENDING' ELSE d.last_state END
 		FROM (SELECT x.run, max(x.fire_time) AS last_fire, bool_or(x.verdict = 'fire') AS fires,
 				bool_or(x.verdict IN ('fire', 'hold')) AS runs
-			FROM decided x GROUP BY x.run) s
+			FROM decided x WHERE x.is_eager GROUP BY x.run) s
 		WHERE d.id = ids[s.run]
 		RETURNING d.id, d.next_fire
 	)
 	SELECT 'won', s.id, NULL::uuid, reeve.time_us(s.next_fire), NULL FROM stepped s
+	UNION ALL
+	SELECT DISTINCT 'later', x.id, NULL::uuid, NULL::bigint, NULL FROM decided x
+	WHERE NOT x.is_eager
 	UNION ALL
 	SELECT 'inline', (m.i).task_definition_id, (m.i).id, NULL, reeve.envelope(m.i)
 	FROM made m WHERE (m.i).worker = 'inline'
@@ -162,3 +171,30 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION reeve.fire IS
 	'Step definitions that are due and make their runs; only for crontab workers.';
+
+-- Step what reeve.fire has left; returns those that were as they should be.
+CREATE FUNCTION reeve.step(ids uuid[], olds bigint[], news bigint[], versions bigint[])
+RETURNS SETOF uuid
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	WITH l AS MATERIALIZED (
+		SELECT d.id, f.old, f.new
+		FROM unnest(ids, olds, news, versions) f (id, old, new, version)
+		JOIN reeve.task_definitions d ON d.id = f.id
+		WHERE d.next_fire = reeve.us_time(f.old) AND d.version = f.version
+		FOR NO KEY UPDATE OF d SKIP LOCKED
+	)
+	UPDATE reeve.task_definitions d SET next_fire = reeve.us_time(l.new),
+		last_fire = greatest(d.last_fire, reeve.us_time(l.old)),
+		last_state = CASE WHEN EXISTS (SELECT FROM reeve.task_active a
+			WHERE a.definition_id = d.id) THEN 'PENDING' ELSE d.last_state END
+	FROM l WHERE d.id = l.id
+	RETURNING d.id;
+END $$;
+COMMENT ON FUNCTION reeve.step IS
+	'Step definitions that were fired lazily; returns those that were.';

@@ -10,6 +10,7 @@
 #include "cron/crontab.h"
 #include "cron/due.h"
 #include "cron/inline.h"
+#include "cron/later.h"
 #include "cron/leader.h"
 #include "cron/load.h"
 #include "cron/registry.h"
@@ -44,7 +45,8 @@ static void crontab_on_drained(void *arg)
 void crontab_settle(struct crontab *c)
 {
 	if (c->drain != CRONTAB_DRAINING || !due_is_idle(c->due) ||
-		!inlines_is_idle(c->inlines) || !leader_is_idle(c->leader))
+		!later_is_idle(c->later) || !inlines_is_idle(c->inlines) ||
+		!leader_is_idle(c->leader))
 		return;
 	c->drain = CRONTAB_EMPTYING;
 	outbox_drain(c->outbox, crontab_on_drained, c);
@@ -120,6 +122,7 @@ static void crontab_stop(void *self)
 	registry_stop(c->registry);
 	leader_stop(c->leader);
 	due_stop(c->due);
+	later_stop(c->later);
 	load_stop(c->load);
 	plan_done(&c->plan);
 	free(c);
@@ -145,6 +148,7 @@ static void *crontab_start(struct worker *w, struct err *err)
 		return NULL;
 	}
 	c->due = due_start(c);
+	c->later = later_start(c);
 	c->load = load_start(c);
 	c->leader = leader_start(c);
 	c->registry = registry_start(c);
@@ -157,6 +161,7 @@ static void crontab_drain(void *self)
 
 	c->drain = CRONTAB_DRAINING;
 	due_schedule(c->due);
+	later_hurry(c->later);
 	inlines_drain(c->inlines);
 	leader_resign(c->leader);
 	crontab_settle(c);

@@ -30,6 +30,7 @@
 
 struct due;
 struct inlines;
+struct later;
 struct leader;
 struct load;
 struct registry;
@@ -56,6 +57,7 @@ struct crontab {
 	struct plan plan;
 	struct load *load;
 	struct due *due;
+	struct later *later;
 	struct leader *leader;
 	struct inlines *inlines;
 	struct registry *registry;

@@ -10,6 +10,7 @@
 #include "cron/crontab.h"
 #include "cron/due.h"
 #include "cron/inline.h"
+#include "cron/later.h"
 #include "cron/load.h"
 #include "cron/step.h"
 #include "store/fire.h"
@@ -33,6 +34,8 @@
 /* A batch grows up to so many times batch_size while more is due. */
 #define DUE_GROWTH 10
 #define DUE_MAX    1000
+/* In a batch of so many the runs come first, and the steps later. */
+#define DUE_LAZY 100
 
 struct due_item {
 	struct due_batch *batch;
@@ -141,7 +144,7 @@ static void due_settle(struct due *u, struct planned *d)
 {
 	struct crontab *c = u->crontab;
 
-	d->is_won = false;
+	d->is_won = d->is_later = false;
 	d->has_lock = false;
 	d->tries = 0;
 	if (d->next_us == RULE_NEVER ||
@@ -151,10 +154,22 @@ static void due_settle(struct due *u, struct planned *d)
 		plan_wait(&c->plan, d, d->next_us);
 }
 
-/* What was not stepped is read again: another may have done it. */
+void due_put_back(struct due *u, struct planned *d)
+{
+	d->is_later = false;
+	if (d->is_won) {
+		due_settle(u, d);
+		return;
+	}
+	/* Another may have stepped it. */
+	if (d->tries < UINT8_MAX)
+		d->tries++;
+	plan_leave(&u->crontab->plan, d, PLANNED_CHECKING);
+	load_again(u->crontab->load, d->id);
+}
+
 static void due_land(struct due_batch *b)
 {
-	struct crontab *c = b->due->crontab;
 	size_t i;
 
 	for (i = 0; i < b->count; i++) {
@@ -163,14 +178,10 @@ static void due_land(struct due_batch *b)
 		if (d == NULL)
 			continue;
 		b->due->inlines -= d->is_inline;
-		if (d->is_won) {
-			due_settle(b->due, d);
-			continue;
-		}
-		if (d->tries < UINT8_MAX)
-			d->tries++;
-		plan_leave(&c->plan, d, PLANNED_CHECKING);
-		load_again(c->load, d->id);
+		if (d->is_later)
+			later_add(b->due->crontab->later, d);
+		else
+			due_put_back(b->due, d);
 	}
 }
 
@@ -182,8 +193,14 @@ static void due_won(struct due *u, const struct fire_row *row)
 	if (d == NULL || d->state != PLANNED_FIRING)
 		return;
 	series_observe(&c->series->lateness, crontab_now(c) - d->next_us);
-	d->next_us = row->number;
-	d->is_won = true;
+	if (row->what == FIRED_LATER) {
+		d->from_us = d->next_us;
+		d->next_us = d->then_us;
+		d->is_later = true;
+	} else {
+		d->next_us = row->number;
+		d->is_won = true;
+	}
 }
 
 static void due_count(struct series_cron *s, const struct fire_row *row)
@@ -222,7 +239,8 @@ static void due_take(struct due *u, const struct pg_result *r)
 		struct fire_row row = fire_read(r, i);
 
 		switch (row.what) {
-		case FIRED_WON: due_won(u, &row); break;
+		case FIRED_WON:
+		case FIRED_LATER: due_won(u, &row); break;
 		case FIRED_RUNS: due_count(c->series, &row); break;
 		case FIRED_CANCEL: due_cancel(c, row.instance); break;
 		case FIRED_INLINE:
@@ -268,6 +286,7 @@ static void due_send(struct due_batch *b)
 {
 	struct due *u = b->due;
 	struct crontab *c = u->crontab;
+	enum fire_how how = b->count >= DUE_LAZY ? FIRE_LAZY : FIRE_WHOLE;
 	int64_t now = crontab_now(c);
 	size_t i;
 
@@ -283,10 +302,10 @@ static void due_send(struct due_batch *b)
 		}
 		d->has_lock = true;
 		plan_leave(&c->plan, d, PLANNED_FIRING);
-		(void)step_add(b->fire, d, now, c->options->misfire_us);
+		d->then_us = step_add(b->fire, d, now, c->options->misfire_us);
 	}
 	if (fire_steps(b->fire) > 0 &&
-		fire_send(b->fire, c->pg, c->options->clock_tolerance_us,
+		fire_send(b->fire, c->pg, c->options->clock_tolerance_us, how,
 			due_on_fired, b) == 0)
 		return;
 	if (fire_steps(b->fire) > 0)

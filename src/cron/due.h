@@ -26,6 +26,8 @@ void due_schedule(struct due *u);
 void due_set_running(struct due *u, bool is_running);
 /* When to look after a definition that waits for its next time. */
 int64_t due_wake(const struct due *u, const struct planned *d);
+/* A definition whose step has come back, made or not. */
+void due_put_back(struct due *u, struct planned *d);
 /* Is nothing on its way to PostgreSQL? */
 bool due_is_idle(const struct due *u);
 

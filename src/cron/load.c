@@ -119,7 +119,7 @@ static void load_compare(
 		return;
 	}
 	/* On its way to something: that shows what is true. */
-	if (d->state == PLANNED_LOCKING || d->state == PLANNED_FIRING)
+	if (plan_is_away(d))
 		return;
 	if (d->state == PLANNED_WAITING && d->version == version &&
 		d->next_us == next_us)
@@ -270,8 +270,7 @@ static void load_take(struct load *l, const struct pg_result *r, int i)
 	int64_t was_us = d != NULL ? d->next_us : RULE_NEVER;
 	struct rule *rule;
 
-	if (d != NULL &&
-		(d->state == PLANNED_LOCKING || d->state == PLANNED_FIRING))
+	if (d != NULL && plan_is_away(d))
 		return;
 	rule = load_rule(r, i);
 	if (rule == NULL) {
@@ -461,6 +460,8 @@ static void load_on_scheduler(const char *payload, void *arg)
 
 	if (load_is(payload, "leader"))
 		leader_try(l->crontab->leader);
+	else if (load_is(payload, "orphans"))
+		leader_orphans(l->crontab->leader);
 	else if (load_is(payload, "false"))
 		due_set_running(l->crontab->due, false);
 	else if (load_is(payload, "restart"))

@@ -185,6 +185,11 @@ void plan_remove(struct plan *p, struct planned *d)
 	plan_shrink(p);
 }
 
+bool plan_is_away(const struct planned *d)
+{
+	return d->state != PLANNED_WAITING && d->state != PLANNED_CHECKING;
+}
+
 struct planned *plan_head(const struct plan *p)
 {
 	return p->count > 0 ? p->heap[0] : NULL;

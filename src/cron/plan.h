@@ -21,6 +21,7 @@ enum planned_state {
 	PLANNED_LOCKING = 1,  /* its lock in Redis is asked for */
 	PLANNED_FIRING = 2,   /* its step is on the way to PostgreSQL */
 	PLANNED_CHECKING = 3, /* it is read again */
+	PLANNED_STEPPING = 4, /* fired, its step is to follow */
 	PLANNED_STATE_COUNT
 };
 
@@ -36,7 +37,9 @@ enum planned_misfire { MISFIRE_SKIP = 0, MISFIRE_ONCE = 1, MISFIRE_ALL = 2 };
 struct planned {
 	char id[UUID_TEXT_LEN + 1];
 	int64_t version;
-	int64_t next_us; /* as PostgreSQL has it */
+	int64_t next_us; /* as PostgreSQL has it, or will have soon */
+	int64_t from_us; /* STEPPING: as it has it */
+	int64_t then_us; /* FIRING: what next_us is to be */
 	int64_t wake_us; /* when something is to be done with it */
 	size_t place;    /* in the heap; PLAN_NOWHERE */
 	struct planned *chain;
@@ -49,6 +52,7 @@ struct planned {
 	bool is_inline;
 	bool has_lock; /* of its next time */
 	bool is_won;   /* its step is made: next_us is the new one */
+	bool is_later; /* or is to be made */
 	bool is_check; /* at wake_us it is read again, not fired */
 };
 
@@ -71,6 +75,8 @@ void plan_remove(struct plan *p, struct planned *d);
 void plan_wait(struct plan *p, struct planned *d, int64_t wake_us);
 /* Out of the heap, on the way to something. */
 void plan_leave(struct plan *p, struct planned *d, enum planned_state state);
+/* Is it on its way to something, which shows what is true? */
+bool plan_is_away(const struct planned *d);
 /* The first to wake; NULL: none. */
 struct planned *plan_head(const struct plan *p);
 

@@ -8,7 +8,8 @@
 #include "store/fire.h"
 
 #define FIRE_COLUMNS 8
-#define FIRE_PARAMS  (FIRE_COLUMNS + 1)
+#define FIRE_PARAMS  (FIRE_COLUMNS + 2)
+#define FIRE_STEPS   (FIRE_VERSIONS + 1) /* columns of a step */
 
 enum fire_column {
 	FIRE_IDS,
@@ -31,8 +32,15 @@ static const struct pg_statement fire_statement = {
 	.text = "SELECT what, definition_id, instance_id, number, envelope "
 		"FROM reeve.fire($1::uuid[], $2::bigint[], $3::bigint[],"
 		" $4::bigint[], $5::int[], $6::bigint[], $7::text[],"
-		" $8::text[], $9::bigint * interval '1 microsecond')",
+		" $8::text[], $9::bigint * interval '1 microsecond',"
+		" $10::boolean)",
 	.params = FIRE_PARAMS,
+};
+static const struct pg_statement fire_steps_statement = {
+	.name = "fire_steps",
+	.text = "SELECT reeve.step($1::uuid[], $2::bigint[], $3::bigint[],"
+		" $4::bigint[])",
+	.params = 4,
 };
 
 /* The words of reeve.fire. */
@@ -97,7 +105,7 @@ size_t fire_steps(const struct fire *f)
 }
 
 int fire_send(struct fire *f, struct pg *pg, int64_t tolerance_us,
-	pg_result_fn fn, void *arg)
+	enum fire_how how, pg_result_fn fn, void *arg)
 {
 	const char *values[FIRE_PARAMS];
 	char tolerance[24];
@@ -107,7 +115,18 @@ int fire_send(struct fire *f, struct pg *pg, int64_t tolerance_us,
 		values[i] = pg_array_text(&f->columns[i]);
 	snprintf(tolerance, sizeof(tolerance), "%" PRId64, tolerance_us);
 	values[FIRE_COLUMNS] = tolerance;
+	values[FIRE_COLUMNS + 1] = how == FIRE_LAZY ? "true" : "false";
 	return pg_query(pg, &fire_statement, values, fn, arg);
+}
+
+int fire_send_steps(struct fire *f, struct pg *pg, pg_result_fn fn, void *arg)
+{
+	const char *values[FIRE_STEPS];
+	int i;
+
+	for (i = 0; i < FIRE_STEPS; i++)
+		values[i] = pg_array_text(&f->columns[i]);
+	return pg_query(pg, &fire_steps_statement, values, fn, arg);
 }
 
 static size_t fire_find(
@@ -131,6 +150,10 @@ struct fire_row fire_read(const struct pg_result *r, int row)
 		.envelope = pg_result_text(r, row, 4) };
 	size_t i = fire_find(fire_whats, FIRED_STOPPED + 1, what);
 
+	if (strcmp(what, "later") == 0) {
+		f.what = FIRED_LATER;
+		return f;
+	}
 	if (i <= FIRED_STOPPED) {
 		f.what = (enum fire_what)i;
 		return f;

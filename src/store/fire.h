@@ -37,13 +37,21 @@ void fire_add_run(
 void fire_set_next(struct fire *f, int64_t next_us);
 size_t fire_steps(const struct fire *f);
 
+enum fire_how {
+	FIRE_WHOLE = 0,
+	FIRE_LAZY = 1 /* what can be stepped later is: FIRED_LATER */
+};
+
 /*
  * fn gets the answer, an error, or NULL when the connection was lost: then it
  * may or may not have happened.  Returns -1 when it can't be sent; fn is not
  * called then.
  */
 int fire_send(struct fire *f, struct pg *pg, int64_t tolerance_us,
-	pg_result_fn fn, void *arg);
+	enum fire_how how, pg_result_fn fn, void *arg);
+/* The steps without any runs, of what was fired lazily.  The rows are the ids
+ * of those that were made. */
+int fire_send_steps(struct fire *f, struct pg *pg, pg_result_fn fn, void *arg);
 
 /* The rows of the answer. */
 enum fire_what {
@@ -52,7 +60,8 @@ enum fire_what {
 	FIRED_CANCEL = 2,  /* this instance is replaced: tell its worker */
 	FIRED_STOPPED = 3, /* nothing fires anywhere */
 	FIRED_RUNS = 4,    /* number of runs of `kind` */
-	FIRED_UNKNOWN = 5
+	FIRED_LATER = 5,   /* to be stepped with fire_send_steps */
+	FIRED_UNKNOWN = 6
 };
 
 struct fire_row {
