@@ -10,7 +10,6 @@ use Digest::SHA qw(sha256_hex);
 use File::Temp;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
-use POSIX qw(strftime);
 use Test::More;
 use ApiNode;
 use PgServer;
@@ -104,22 +103,22 @@ subtest 'a task' => sub {
 };
 
 subtest 'a definition' => sub {
-	my $soon = strftime('%Y-%m-%dT%H:%M:%SZ', gmtime time + 1);
-	my %once = (taskHandler => 'sum', scheduleType => 'ONCE', runAt => $soon,
-		taskParams => { user => 'jo' }, misfire => 'once');
+	my %often = (taskHandler => 'sum', scheduleType => 'FIXED_RATE', interval => '1s',
+		taskParams => { user => 'jo' });
 	my @made = map { call('POST', "$path/definitions", $token,
-		{ %once, %hidden, taskName => $_, inline => $_ eq 'inline' ? \1 : \0 }) } qw(queued inline);
+		{ %often, %hidden, taskName => $_, inline => $_ eq 'inline' ? \1 : \0 }) } qw(queued inline);
 	is_deeply([map { $_->{status} } @made], [201, 201], 'has them, too');
 	is_deeply($made[0]{body}{secretParams}, ['password'], 'and tells their names');
 	for my $d (@made) {
 		my $run;
 		ok(wait_until(sub {
-			($run) = @{ call('GET', "$path/instances?definition=$d->{body}{id}", $token)->{body}{items} };
-			$run && $run->{status} eq 'SUCCESS';
+			($run) = @{ call('GET', "$path/instances?status=SUCCESS&definition=$d->{body}{id}",
+				$token)->{body}{items} };
 		}, 20), "the run of $d->{body}{taskName} ends") or diag(explain($run));
 		like(becomes($run->{id}, 'SUCCESS', 'its handler')->{result}, qr/^$given/, 'has them');
 	}
-	my ($id, %later) = ($made[0]{body}{id}, %once, taskName => 'queued', runAt => '2099-01-01T00:00:00Z');
+	my ($id, %later) = ($made[0]{body}{id}, %often, taskName => 'queued', interval => '1h');
+	call('DELETE', "$path/definitions/$made[1]{body}{id}", $token);
 	my $sealed = sub { $api->pg->psql("SELECT md5(secret_params) FROM reeve.task_definitions WHERE id = '$id'") };
 	my $was = $sealed->();
 	my $put = sub { call('PUT', "$path/definitions/$id", $token, { %later, @_ })->{body}{secretParams} };
