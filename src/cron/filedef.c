@@ -50,6 +50,8 @@ static bool filedef_text(
 	f->problem = "takes a text";
 	if (v->type != JSONR_STRING)
 		return false;
+	/* Said twice: refused at the end of the object. */
+	free(*field);
 	*field = jsonr_string(v, NULL);
 	return true;
 }
@@ -70,6 +72,7 @@ static bool filedef_params(
 
 	(void)offset;
 	filedef_raw(v, &text);
+	free(f->params);
 	f->params = buf_take(&text);
 	return true;
 }

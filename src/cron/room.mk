@@ -29,3 +29,11 @@ src_cron_libcron_a_SOURCES += src/cron/registry.c
 src_cron_libcron_a_SOURCES += src/cron/registry.h
 src_cron_libcron_a_SOURCES += src/cron/step.c
 src_cron_libcron_a_SOURCES += src/cron/step.h
+
+check_PROGRAMS += t/unit/plan.t
+t_unit_plan_t_SOURCES = t/unit/plan.c t/tap.c t/tap.h
+t_unit_plan_t_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/filedef.t
+t_unit_filedef_t_SOURCES = t/unit/filedef.c t/tap.c t/tap.h
+t_unit_filedef_t_LDADD = $(UNIT_LDADD)
