@@ -3,6 +3,7 @@
 
 #include "api/cluster.h"
 #include "api/definitions.h"
+#include "api/deployments.h"
 #include "api/health.h"
 #include "api/instances.h"
 #include "api/openapi.h"
@@ -38,6 +39,7 @@ const struct route *const route_tables[] = {
 	scheduler_routes,
 	system_routes,
 	cluster_routes,
+	deployment_routes,
 	openapi_routes,
 	NULL,
 };
