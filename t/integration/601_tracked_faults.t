@@ -94,6 +94,8 @@ for my $who (sort keys %deaths) {
 		is(scalar(dead_letters($redis)), 0, 'nor a dead letter');
 	};
 }
+is(($r->ctl('fsck'))[0], 0, 'PostgreSQL and Redis agree after all that')
+	or diag(($r->ctl('fsck'))[1]);
 $r->finish;
 
 subtest 'who comes back too late changes nothing' => sub {

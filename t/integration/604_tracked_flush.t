@@ -73,5 +73,7 @@ subtest 'what Redis loses comes back and finishes' => sub {
 	is(scalar(dead_letters($redis)), 0, 'nor a dead letter');
 };
 
+is(($r->ctl('fsck'))[0], 0, 'PostgreSQL and Redis agree')
+	or diag(($r->ctl('fsck'))[1]);
 $r->finish;
 done_testing();

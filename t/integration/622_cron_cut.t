@@ -39,8 +39,9 @@ $_->wait_ready for @nodes;
 my $from = $c->sql("SELECT date_trunc('second', clock_timestamp()) + interval '1 s'");
 $c->sql("INSERT INTO reeve.task_definitions (task_name, task_handler, schedule_type, rule,"
 	. " topic, overlap, start_at, end_at, next_fire) SELECT 'd' || n, 'note', 'FIXED_RATE',"
-	. " '{\"every\":$EVERY_MS}', 'high', 'allow', '$from', timestamptz '$from'"
-	. " + interval '$SECONDS s', '$from' FROM generate_series(1, $DEFINITIONS) n");
+	. " jsonb_build_object('every', $EVERY_MS, 'start', a, 'end', z), 'high', 'allow', a, z, a"
+	. " FROM generate_series(1, $DEFINITIONS) n, (SELECT timestamptz '$from',"
+	. " timestamptz '$from' + interval '$SECONDS s') t (a, z)");
 my $until = time + 1 + $SECONDS;
 
 my $seed = $ENV{REEVE_CRON_SEED} // time ^ $$;
@@ -87,6 +88,8 @@ wait_until { $c->sql("SELECT count(*) FROM reeve.task_instances"
 is($c->sql("SELECT string_agg(DISTINCT status, ' ') FROM reeve.task_instances"),
 	'SUCCESS', 'all with success');
 is($c->sql('SELECT count(*) FROM reeve.task_active'), 0, 'nothing is left over');
+is(($nodes[0]->ctl('fsck'))[0], 0, 'PostgreSQL and Redis agree')
+	or diag(($nodes[0]->ctl('fsck'))[1]);
 diag("seed $seed, did @done") if !Test::More->builder->is_passing;
 $_->finish for @nodes;
 done_testing();
