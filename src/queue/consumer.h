@@ -174,6 +174,8 @@ struct consumer {
 	int64_t arrived_at_us;    /* the entries that are taken now */
 	int64_t wall_ahead_us;    /* of clock_now, as they arrived */
 	int64_t heartbeat_us;     /* the last one sent */
+	int64_t twin_until_us;    /* another daemon is called as this node */
+	unsigned twin_seen;       /* its heartbeats */
 	const char *victim;       /* whose tasks are being taken over; NULL */
 	struct loop_timer *lease; /* renewals, while there are flights */
 	struct loop_timer *sweep; /* takeover and marks */

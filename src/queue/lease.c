@@ -59,6 +59,31 @@ static char *lease_heartbeat_key(const struct consumer *c, const char *node)
 	return xasprintf("%sworker:%s", c->conf->redis_prefix, node);
 }
 
+static int64_t lease_since(const struct consumer *c)
+{
+	return worker_child(c->worker)->board->map->header.started_wall;
+}
+
+/* What this node said last, unless another says it is this node.  Once is no
+ * proof: that may be a daemon that was here before. */
+static void lease_on_beat(const struct redis_reply *reply, void *arg)
+{
+	struct consumer *c = arg;
+	const char *since;
+
+	if (reply == NULL || redis_type(reply) != REDIS_STRING)
+		return;
+	since = redis_text(reply, NULL);
+	if (strtoll(since, NULL, 10) == lease_since(c) || ++c->twin_seen < 2)
+		return;
+	if (c->twin_until_us < clock_now())
+		log_error("another daemon is called %s, too: give each a "
+			  "`node` of its own; until then tasks of the dead "
+			  "wait for claim_after",
+			c->conf->node);
+	c->twin_until_us = clock_now() + 10 * c->options->node_timeout_us;
+}
+
 static void lease_beat(struct consumer *c, int64_t now)
 {
 	int64_t life = c->options->node_timeout_us;
@@ -68,8 +93,11 @@ static void lease_beat(struct consumer *c, int64_t now)
 		return;
 	c->heartbeat_us = now;
 	key = lease_heartbeat_key(c, c->conf->node);
-	(void)redis_printf(c->commands, NULL, NULL, "HSET %s pid %lld", key,
-		(long long)worker_child(c->worker)->board->map->header.pid);
+	(void)redis_printf(c->commands, lease_on_beat, c, "HGET %s since", key);
+	(void)redis_printf(c->commands, NULL, NULL,
+		"HSET %s pid %lld since %lld", key,
+		(long long)worker_child(c->worker)->board->map->header.pid,
+		(long long)lease_since(c));
 	(void)redis_printf(c->commands, NULL, NULL, "PEXPIRE %s %lld", key,
 		(long long)(life / US_PER_MS));
 	free(key);
@@ -334,7 +362,8 @@ static void lease_judge(struct topic *t, const char *name)
 		return;
 	if ((size_t)(slash - name) != n || strncmp(name, c->conf->node, n) != 0)
 		lease_ask_node(t, name, slash);
-	else if (!lease_is_live(c, (pid_t)atoi(last + 1)))
+	else if (c->twin_until_us < clock_now() &&
+		 !lease_is_live(c, (pid_t)atoi(last + 1)))
 		lease_take_over(t, name);
 }
 
