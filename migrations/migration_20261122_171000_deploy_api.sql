@@ -59,3 +59,7 @@ BEGIN
 		VALUES (tenant(), who, 'abortDeployment', 'deployment', deployment::text, request);
 	RETURN deployment;
 END $$;
+
+-- For the API alone: anybody could name a tenant.
+REVOKE EXECUTE ON FUNCTION reeve.deployment_create, reeve.deployment_abort FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION reeve.deployment_create, reeve.deployment_abort TO reeve_api;
