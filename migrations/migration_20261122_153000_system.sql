@@ -84,3 +84,11 @@ BEGIN
 	FROM pg_stat_database d WHERE d.datname = current_database();
 	RETURN told;
 END $$;
+
+-- A definition depends on one of its own tenant: a key that looks at the id
+-- alone would tell which ids the others have.
+ALTER TABLE reeve.task_definitions
+	ADD CONSTRAINT task_definitions_own UNIQUE (tenant_id, id),
+	DROP CONSTRAINT task_definitions_depends_on_fkey,
+	ADD CONSTRAINT task_definitions_depends_on_fkey FOREIGN KEY (tenant_id, depends_on)
+		REFERENCES reeve.task_definitions (tenant_id, id) ON DELETE SET NULL (depends_on);
