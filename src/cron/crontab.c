@@ -70,6 +70,8 @@ static void crontab_on_pg(enum pg_state state, const char *why, void *arg)
 	}
 	load_on_up(c->load);
 	leader_try(c->leader);
+	/* What was said meanwhile was not heard. */
+	leader_orphans(c->leader);
 	registry_say(c->registry);
 }
 
