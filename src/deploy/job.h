@@ -146,6 +146,8 @@ void job_redis(struct job *job, int argc, const char *const *argv,
 /* The environment of a hook, no longer needed. */
 void job_drop_env(struct job *job);
 
+/* A release that went back: the next push of it gets it anew. */
+void release_mark_failed(const struct job *job);
 /* Remove what a fetch has downloaded. */
 void release_drop_archive(const struct job *job);
 

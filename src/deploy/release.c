@@ -148,11 +148,64 @@ static void release_clear(struct job *job, void (*next)(struct job *job))
 	free(partial);
 }
 
+/* Says that what is there did not do: a push gets it anew. */
+static char *release_mark(const struct job *job)
+{
+	return job_path(job, "releases/.%s.failed", job->version);
+}
+
+void release_mark_failed(const struct job *job)
+{
+	char *mark;
+	int fd;
+
+	if (!job->is_push || strcmp(job->version, job->from) == 0 ||
+		!release_is_there(job))
+		return;
+	mark = release_mark(job);
+	fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd != -1)
+		close(fd);
+	free(mark);
+}
+
+static bool release_has_failed(const struct job *job)
+{
+	char current[JOB_VERSION_MAX + 1];
+	char *mark = release_mark(job);
+	bool has_failed = job->is_push && access(mark, F_OK) == 0;
+
+	free(mark);
+	files_current(job->deploy->options->root, current, sizeof(current));
+	return has_failed && strcmp(job->version, current) != 0;
+}
+
+static void release_forgotten(struct job *job)
+{
+	char *mark = release_mark(job);
+
+	(void)unlink(mark);
+	free(mark);
+	step_fetch(job);
+}
+
+static void release_forget(struct job *job)
+{
+	char *path = job_path(job, "releases/%s", job->version);
+
+	job_say(job, "releases/%s has failed before", job->version);
+	job_run_words(job, (const char *[]){ "rm", "-rf", "--", path, NULL },
+		RELEASE_STEP_US, release_forgotten);
+	free(path);
+}
+
 void step_fetch(struct job *job)
 {
 	struct err err;
 
-	if (release_is_there(job)) {
+	if (release_has_failed(job)) {
+		release_forget(job);
+	} else if (release_is_there(job)) {
 		job_say(job, "releases/%s is there", job->version);
 		job_step_done(job);
 	} else if (!job->is_push) {

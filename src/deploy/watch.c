@@ -161,6 +161,7 @@ static void watch_tidy(struct job *job)
 	char *partial = job_path(job, "releases/%s.partial", job->version);
 
 	release_drop_archive(job);
+	release_mark_failed(job);
 	job_run_words(job, (const char *[]){ "rm", "-rf", "--", partial, NULL },
 		WATCH_GATE_US, job_step_done);
 	free(partial);

@@ -68,6 +68,12 @@ subtest 'what can go wrong' => sub {
 	$stays->('v99', qr/has no v99\.tar\.gz/);
 	$app->release('v3', 'bad-prepare' => '');
 	$stays->('v3', qr/prepare: .*exit status 1/);
+	$app->release('v6', 'bad-prepare' => '');
+	$stays->('v6', qr/prepare: .*exit status 1/);
+	unlink $app->packages . '/v6.tree/bad-prepare';
+	$app->pack('v6');
+	pushed('v6', 0, 'one that is mended and pushed again is got anew');
+	is(($app->ctl('deploy', 'rollback', 'v1', '--wait'))[0], 0, 'and may go again');
 	$app->release('v4', 'serve.sh' => "#!/bin/sh\nexit 1\n");
 	$stays->('v4', qr/ROLLED_BACK/);
 	my ($exit, $out, $err) = $app->ctl('deploy', 'push', '../v1');

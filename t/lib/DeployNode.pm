@@ -105,7 +105,15 @@ sub tree
 sub release
 {
 	my ($self, $version, %files) = @_;
-	my $from = $self->tree($version, %files);
+	$self->tree($version, %files);
+	$self->pack($version);
+	return;
+}
+
+sub pack
+{
+	my ($self, $version) = @_;
+	my $from = "$self->{packages}/$version.tree";
 	my ($code, $out, $err) = run_command(30, 'tar', '-czf',
 		"$self->{packages}/$version.tar.gz", '-C', $from, '.');
 	croak "tar: $err" if $code != 0;
