@@ -72,11 +72,7 @@ static const struct pg_statement load_whole = {
 	.text = "SELECT w.id, CASE WHEN d.status = 'ENABLED' THEN"
 		" reeve.time_us(d.next_fire) END, d.version, d.overlap,"
 		" d.misfire, d.misfire_max, d.inline,"
-		" json_strip_nulls(json_build_object("
-		"'cron', d.rule->'cron', 'dialect', d.rule->'dialect',"
-		" 'every', d.rule->'every', 'delay', d.rule->'delay',"
-		" 'at', d.rule->'at', 'timeZone', d.time_zone,"
-		" 'start', d.start_at, 'end', d.end_at))::text, d.task_name "
+		" d.rule::text, d.task_name "
 		"FROM unnest($1::uuid[]) w (id) "
 		"LEFT JOIN reeve.task_definitions d USING (id)",
 	.params = 1,
