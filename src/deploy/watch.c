@@ -178,36 +178,35 @@ void step_rollback(struct job *job)
 
 /* The gate ------------------------------------------------------------- */
 
-/* reevectl is beside reeved in a build tree, in PATH otherwise. */
-static void watch_find_ctl(char *ret_path, size_t size)
+/* reevectl is beside reeved in a build tree, in PATH otherwise; heap. */
+static char *watch_find_ctl(void)
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
+	char *slash, *beside;
 
-	snprintf(ret_path, size, "reevectl");
-	if (n <= 0)
-		return;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash == NULL)
-		return;
-	snprintf(slash + 1, sizeof(self) - (size_t)(slash + 1 - self),
-		"reevectl");
-	if (access(self, X_OK) == 0 && strlen(self) < size)
-		snprintf(ret_path, size, "%s", self);
+	if (n > 0) {
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		beside = xasprintf("%.*s/reevectl",
+			(int)(slash != NULL ? slash - self : 0), self);
+		if (access(beside, X_OK) == 0)
+			return beside;
+		free(beside);
+	}
+	return xstrdup("reevectl");
 }
 
 void step_gate(struct job *job)
 {
-	char ctl[512];
+	char *ctl = watch_find_ctl();
 
-	watch_find_ctl(ctl, sizeof(ctl));
 	job_run_words(job,
 		(const char *[]){ ctl, "-c", job->deploy->conf->path, "deploy",
 			"gate", job->version, "--app", job->deploy->pool->name,
 			NULL },
 		WATCH_GATE_US, job_step_done);
+	free(ctl);
 }
 
 /* The watch ------------------------------------------------------------ */
