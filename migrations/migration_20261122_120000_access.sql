@@ -134,6 +134,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
 DECLARE
 	most int;
 BEGIN
+	SELECT t.definitions_max INTO most FROM tenants t WHERE t.id = tenant;
+	IF most IS NULL THEN
+		RETURN; -- and nobody waits for another's commit
+	END IF;
 	SELECT t.definitions_max INTO most FROM tenants t WHERE t.id = tenant FOR UPDATE;
 	IF most IS NOT NULL
 	   AND (SELECT count(*) FROM task_definitions d WHERE d.tenant_id = tenant) >= most THEN
