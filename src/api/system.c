@@ -537,7 +537,9 @@ static void system_slow_names(const struct call *call, struct pg_array *names)
 
 static void system_serve(struct call *call)
 {
-	struct system *s = arena_alloc(call->arena, sizeof(*s));
+	/* The board's records in it are whole cache lines. */
+	struct system *s = arena_alloc_aligned(
+		call->arena, sizeof(*s), _Alignof(struct system));
 	struct pg_array names = { 0 };
 	const char *values[1];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,6 +147,13 @@ void *arena_alloc(struct arena *a, size_t size)
 	b->used += need;
 	a->used += need;
 	return memset(p, 0, need);
+}
+
+void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
+{
+	uintptr_t p = (uintptr_t)arena_alloc(a, size + align - 1);
+
+	return (void *)((p + align - 1) & ~(uintptr_t)(align - 1));
 }
 
 char *arena_strndup(struct arena *a, const char *s, size_t len)

@@ -36,6 +36,9 @@ void arena_free(struct arena *a);
 /* Zeroed memory, aligned for any type; lives until arena_free. */
 void *arena_alloc(struct arena *a, size_t size)
 	__attribute__((returns_nonnull));
+/* The same for a type that wants more: align is a power of two. */
+void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
+	__attribute__((returns_nonnull));
 char *arena_strdup(struct arena *a, const char *s)
 	__attribute__((returns_nonnull));
 char *arena_strndup(struct arena *a, const char *s, size_t len)

@@ -64,6 +64,8 @@ static void test_arena(void)
 	char *big = arena_alloc(a, 300000);
 
 	is_str("pool-7", s, "an arena holds strings");
+	is_int(0, (int64_t)((uintptr_t)arena_alloc_aligned(a, 3, 64) % 64),
+		"and what wants whole cache lines");
 	memset(big, 1, 300000);
 	ok(arena_used(a) >= 300000, "and counts what it gave");
 	arena_free(a);
