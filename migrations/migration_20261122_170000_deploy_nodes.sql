@@ -2,8 +2,6 @@
 -- Deployments on several nodes: a canary goes first, the others follow at once;
 -- and nobody waits for a node that is away and has not begun.
 
-DROP FUNCTION reeve.deploy_look(text, text, text);
-
 -- What a node has to do for an application, if anything; takes the oldest that
 -- is queued when none runs.  One row or none.  is_canary: the others wait for how
 -- it does there.
