@@ -15,6 +15,9 @@
 struct http_request;
 struct jsonw;
 
+/* Bytes of a string whose row says no limits. */
+#define FIELD_STRING_MAX 1024
+
 enum field_type {
 	FIELD_STRING = 0,   /* length in bytes between minimum and maximum */
 	FIELD_INT = 1,      /* between minimum and maximum */

@@ -21,6 +21,7 @@ src_api_libapi_a_SOURCES += src/api/definitions.c
 src_api_libapi_a_SOURCES += src/api/definitions.h
 src_api_libapi_a_SOURCES += src/api/field.c
 src_api_libapi_a_SOURCES += src/api/field.h
+src_api_libapi_a_SOURCES += src/api/field_describe.c
 src_api_libapi_a_SOURCES += src/api/figures.c
 src_api_libapi_a_SOURCES += src/api/figures.h
 src_api_libapi_a_SOURCES += src/api/deployments.c
