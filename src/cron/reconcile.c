@@ -17,7 +17,7 @@
 #define RECONCILE_GRACE_MS 30000
 /* Rows of one statement. */
 #define RECONCILE_PART 5000
-/* Runs that nobody has are looked for now and then. */
+/* How often runs that nobody has are looked for. */
 #define RECONCILE_ORPHANS_US (600 * (int64_t)US_PER_S)
 /* After a process is gone: others take over by then what it had, and its node
  * has said often enough that it has it no more. */

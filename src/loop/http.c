@@ -156,7 +156,7 @@ static bool http_server_is_full(const struct http_server *s)
 	return s->counts.connections >= s->limits.connections_max;
 }
 
-/* Returns false when there is no more to accept for now. */
+/* Returns false when there is no more to accept at this moment. */
 static bool http_server_accept(struct http_server *s, struct http_listener *li)
 {
 	int fd = accept4(li->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

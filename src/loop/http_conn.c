@@ -251,7 +251,7 @@ static void http_conn_wait(struct http_conn *c)
 
 /*
  * Take one request out of data[*at..*len).  Returns false when that is all
- * for now; then *at is what was used up.
+ * at this moment; then *at is what was used up.
  */
 static bool http_conn_step(
 	struct http_conn *c, char *data, size_t *at, size_t *len)
