@@ -125,6 +125,16 @@ bool answer_page(struct call *call, struct answer_page *ret_page)
 	return false;
 }
 
+bool answer_page_by_id(struct call *call, struct answer_page *ret_page)
+{
+	if (!answer_page(call, ret_page))
+		return false;
+	if (ret_page->cursor == NULL || field_is_uuid(ret_page->cursor))
+		return true;
+	call_reply_wrong(call, "cursor", "is not a nextCursor of this list");
+	return false;
+}
+
 void answer_list(struct call *call, const struct pg_result *r)
 {
 	const struct field_value *limit = field_get(&call->query, "limit");

@@ -47,6 +47,8 @@ struct answer_page {
 };
 /* False when the cursor is none of ours, and the call is answered. */
 bool answer_page(struct call *call, struct answer_page *ret_page);
+/* The same of a list in the order of its ids. */
+bool answer_page_by_id(struct call *call, struct answer_page *ret_page);
 /* nextCursor for what page.cursor will be; on the call's arena. */
 const char *answer_cursor(struct call *call, const char *text);
 /* db_rows_fn */

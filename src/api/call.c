@@ -30,6 +30,13 @@ static void call_free(struct call *call)
 	arena_free(call->arena);
 }
 
+const char *call_parameter(const struct call *call, const char *name)
+{
+	const struct field_value *v = field_get(&call->query, name);
+
+	return v->is_set ? v->text : NULL;
+}
+
 void call_reply_json(struct call *call, int status, struct buf *out)
 {
 	if (status == 0)

@@ -53,6 +53,9 @@ struct call {
  * 400, 401, 403, 422, 429 by itself. */
 void call_begin(struct service *s, struct http_request *req);
 
+/* A parameter of the query, or NULL: it is not there. */
+const char *call_parameter(const struct call *call, const char *name);
+
 /* Answer with what `out` holds, which is freed, and end the call.  status 0:
  * the route's own. */
 void call_reply_json(struct call *call, int status, struct buf *out);

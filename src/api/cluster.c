@@ -163,13 +163,6 @@ static const struct pg_statement cluster_audit = {
 	.params = 8,
 };
 
-static const char *cluster_parameter(const struct call *call, const char *name)
-{
-	const struct field_value *v = field_get(&call->query, name);
-
-	return v->is_set ? v->text : NULL;
-}
-
 static const char *cluster_time(const struct call *call, const char *name)
 {
 	const struct field_value *v = field_get(&call->query, name);
@@ -187,7 +180,7 @@ static void cluster_serve_nodes(struct call *call)
 		return;
 	db_query(call, &cluster_nodes,
 		(const char *[]){ page.limit, page.cursor,
-			cluster_parameter(call, "state") },
+			call_parameter(call, "state") },
 		answer_list);
 }
 
@@ -195,18 +188,13 @@ static void cluster_serve_audit(struct call *call)
 {
 	struct answer_page page;
 
-	if (!answer_page(call, &page))
+	if (!answer_page_by_id(call, &page))
 		return;
-	if (page.cursor != NULL && !field_is_uuid(page.cursor)) {
-		call_reply_wrong(
-			call, "cursor", "is not a nextCursor of this list");
-		return;
-	}
 	db_query(call, &cluster_audit,
 		(const char *[]){ page.limit, page.cursor, call->access.tenant,
-			cluster_parameter(call, "action"),
-			cluster_parameter(call, "object"),
-			cluster_parameter(call, "objectId"),
+			call_parameter(call, "action"),
+			call_parameter(call, "object"),
+			call_parameter(call, "objectId"),
 			cluster_time(call, "from"), cluster_time(call, "to") },
 		answer_list);
 }

@@ -306,32 +306,19 @@ static void definition_serve_delete(struct call *call)
 			definition_on_changed);
 }
 
-static const char *definition_parameter(
-	const struct call *call, const char *name)
-{
-	const struct field_value *v = field_get(&call->query, name);
-
-	return v->is_set ? v->text : NULL;
-}
-
 static void definition_serve_list(struct call *call)
 {
 	struct answer_page page;
 
-	if (!answer_page(call, &page))
+	if (!answer_page_by_id(call, &page))
 		return;
-	if (page.cursor != NULL && !field_is_uuid(page.cursor)) {
-		call_reply_wrong(
-			call, "cursor", "is not a nextCursor of this list");
-		return;
-	}
 	db_query(call, &definition_list,
 		(const char *[]){ page.limit, page.cursor, call->access.tenant,
-			definition_parameter(call, "status"),
-			definition_parameter(call, "handler"),
-			definition_parameter(call, "scheduleType"),
-			definition_parameter(call, "name"),
-			definition_parameter(call, "lastState") },
+			call_parameter(call, "status"),
+			call_parameter(call, "handler"),
+			call_parameter(call, "scheduleType"),
+			call_parameter(call, "name"),
+			call_parameter(call, "lastState") },
 		answer_list);
 }
 

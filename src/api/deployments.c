@@ -209,13 +209,8 @@ static void deployment_serve_list(struct call *call)
 {
 	struct answer_page page;
 
-	if (!answer_page(call, &page))
+	if (!answer_page_by_id(call, &page))
 		return;
-	if (page.cursor != NULL && !field_is_uuid(page.cursor)) {
-		call_reply_wrong(
-			call, "cursor", "is not a nextCursor of this list");
-		return;
-	}
 	db_query(call, &deployment_list,
 		(const char *[]){ page.limit, page.cursor,
 			deployment_text(&call->query, "app"),

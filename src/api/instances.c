@@ -209,13 +209,6 @@ static const struct pg_statement instance_retry = {
 	.params = 4,
 };
 
-static const char *instance_parameter(const struct call *call, const char *name)
-{
-	const struct field_value *v = field_get(&call->query, name);
-
-	return v->is_set ? v->text : NULL;
-}
-
 static const char *instance_time(const struct call *call, const char *name)
 {
 	const struct field_value *v = field_get(&call->query, name);
@@ -239,7 +232,7 @@ static bool instance_page(struct call *call, struct answer_page *ret_page)
 static void instance_serve_list(struct call *call)
 {
 	struct answer_page page;
-	const char *topic = instance_parameter(call, "topic");
+	const char *topic = call_parameter(call, "topic");
 
 	if (!instance_page(call, &page))
 		return;
@@ -249,13 +242,13 @@ static void instance_serve_list(struct call *call)
 	db_add(call, &instance_plan, NULL, NULL);
 	db_add(call, &instance_list,
 		(const char *[]){ page.limit, page.cursor, call->access.tenant,
-			instance_parameter(call, "status"),
-			instance_parameter(call, "definition"),
-			instance_parameter(call, "handler"),
-			instance_parameter(call, "node"), topic,
-			instance_parameter(call, "parent"),
+			call_parameter(call, "status"),
+			call_parameter(call, "definition"),
+			call_parameter(call, "handler"),
+			call_parameter(call, "node"), topic,
+			call_parameter(call, "parent"),
 			instance_time(call, "from"), instance_time(call, "to"),
-			instance_parameter(call, "trigger") },
+			call_parameter(call, "trigger") },
 		answer_list);
 	db_send(call);
 }

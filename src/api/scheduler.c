@@ -155,13 +155,8 @@ static void scheduler_serve_running(struct call *call)
 {
 	struct answer_page page;
 
-	if (!answer_page(call, &page))
+	if (!answer_page_by_id(call, &page))
 		return;
-	if (page.cursor != NULL && !field_is_uuid(page.cursor)) {
-		call_reply_wrong(
-			call, "cursor", "is not a nextCursor of this list");
-		return;
-	}
 	db_begin(call);
 	db_add(call, &scheduler_plan, NULL, NULL);
 	db_add(call, &scheduler_running,
