@@ -62,6 +62,13 @@ YAML
 	return $self;
 }
 
+# The API of a daemon that is there, and a database that is migrated.
+sub of
+{
+	my ($class, $node, $pg) = @_;
+	return bless { node => $node, pg => $pg, made => 0 }, $class;
+}
+
 # The events of a stream until $enough->(\@events) or its end: { event, data, id }
 # each; its head, and whether the server ended it.
 sub follow
