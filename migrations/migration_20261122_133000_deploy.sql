@@ -8,7 +8,7 @@ CREATE TABLE reeve.deployments (
 	kind text NOT NULL CHECK (kind IN ('push', 'rollback')),
 	version text NOT NULL CHECK (version ~ '^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$'),
 	from_version text, -- what ran before
-	strategy text NOT NULL DEFAULT 'rolling'
+	strategy text -- NULL: the node that takes it says
 		CHECK (strategy IN ('rolling', 'all', 'canary')),
 	state text NOT NULL DEFAULT 'QUEUED' CHECK (state IN ('QUEUED', 'RUNNING',
 		'DONE', 'FAILED', 'ROLLED_BACK', 'ABORTED')),

@@ -3,9 +3,9 @@
 -- and nobody waits for a node that is away and has not begun.
 
 -- What a node has to do for an application, if anything; takes the oldest that
--- is queued when none runs.  One row or none.  is_canary: the others wait for how
--- it does there.
-CREATE FUNCTION reeve.deploy_look(app text, node text, holder text)
+-- is queued when none runs.  One row or none.  strategy: of the node's file, for a
+-- deployment that names none.  is_canary: the others wait for how it does there.
+CREATE FUNCTION reeve.deploy_look(app text, node text, holder text, strategy text)
 RETURNS TABLE (id uuid, kind text, version text, state text, step text, fence bigint,
 	from_version text, is_known boolean, consumers text, is_lowered boolean,
 	is_switched boolean, is_abort_asked boolean, is_canary boolean)
@@ -34,8 +34,9 @@ BEGIN
 			RETURN;
 		END IF;
 		BEGIN
-			UPDATE reeve.deployments x SET state = 'RUNNING', started_at = now()
-				WHERE x.id = d.id;
+			UPDATE reeve.deployments x SET state = 'RUNNING', started_at = now(),
+				strategy = coalesce(x.strategy, deploy_look.strategy)
+				WHERE x.id = d.id RETURNING * INTO d;
 		EXCEPTION WHEN unique_violation THEN
 			RETURN; -- another node was quicker with another one
 		END;

@@ -9,7 +9,7 @@ CREATE POLICY tenant ON reeve.deployment_nodes TO reeve_api USING (reeve.tenant(
 CREATE POLICY tenant ON reeve.deployment_steps TO reeve_api USING (reeve.tenant() = 'default');
 GRANT SELECT ON reeve.deployments, reeve.deployment_nodes, reeve.deployment_steps TO reeve_api;
 
--- Queue one; without a strategy the last one's.  RV404: no node has the
+-- Queue one; without a strategy that of the file.  RV404: no node has the
 -- application.  RV422: that is no version.
 CREATE FUNCTION reeve.deployment_create(app text, kind text, version text, strategy text,
 	who text, request text)
@@ -30,8 +30,7 @@ BEGIN
 		RAISE EXCEPTION 'no node has an application of this name' USING ERRCODE = 'RV404';
 	END IF;
 	INSERT INTO deployments AS d (app, kind, version, strategy, created_by)
-		VALUES (app, kind, version, coalesce(strategy, (SELECT l.strategy FROM deployments l
-			WHERE l.app = app ORDER BY l.id DESC LIMIT 1), 'rolling'), who)
+		VALUES (app, kind, version, strategy, who)
 		RETURNING * INTO made;
 	INSERT INTO audit_log (tenant_id, who, action, object, object_id, after, request_id)
 		VALUES (tenant(), who, 'createDeployment', 'deployment', made.id::text,

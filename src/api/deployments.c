@@ -44,8 +44,9 @@ static const struct field deployment_step_fields[] = {
 			.is_required = true },                     \
 		{ .name = "strategy",                              \
 			.type = FIELD_ENUM,                        \
-			.is_required = true,                       \
-			.words = deployment_strategies },          \
+			.words = deployment_strategies,            \
+			.help = "of process.yaml, once a node "    \
+				"has taken it" },                  \
 		{ .name = "state",                                 \
 			.type = FIELD_ENUM,                        \
 			.is_required = true,                       \
@@ -103,7 +104,7 @@ static const struct field deployment_body[] = {
 	{ .name = "strategy",
 		.type = FIELD_ENUM,
 		.words = deployment_strategies,
-		.help = "unset: as the last one of the application" },
+		.help = "unset: as process.yaml says" },
 	{ .name = NULL },
 };
 

@@ -16,7 +16,6 @@
 #include "ctl/lane.h"
 #include "ctl/status.h"
 #include "ctl/table.h"
-#include "deploy/options.h"
 
 /* How often --wait and -f look. */
 #define DEPLOY_LOOK_NS 100000000
@@ -31,18 +30,11 @@
 	", 'started', to_char(d.started_at" DEPLOY_UTC                 \
 	", 'finished', to_char(d.finished_at" DEPLOY_UTC ")"
 
-static const char *const deploy_strategies[] = {
-	[DEPLOY_ROLLING] = "rolling",
-	[DEPLOY_ALL] = "all",
-	[DEPLOY_CANARY] = "canary",
-};
-
 /* What every command of these begins with. */
 struct deploying {
 	struct ctl *ctl;
 	struct conf *conf;
 	const char *app;
-	const struct deploy_options *options;
 	struct db *db;
 };
 
@@ -54,13 +46,14 @@ static void deploy_close(struct deploying *d)
 
 static int deploy_open(struct ctl *c, struct deploying *d)
 {
+	const struct deploy_options *options;
 	int rc;
 
 	*d = (struct deploying){ .ctl = c };
 	rc = ask_read(c, &d->conf);
 	if (rc != EXIT_OK)
 		return rc;
-	rc = app_find(c, d->conf, &d->app, &d->options);
+	rc = app_find(c, d->conf, &d->app, &options);
 	if (rc == EXIT_OK)
 		rc = db_open(c, &d->db);
 	if (rc != EXIT_OK)
@@ -200,13 +193,12 @@ static int deploy_begin(
 	struct deploying *d, const char *kind, const char *version)
 {
 	char *who = actor_name(), *id = NULL;
-	const char *values[] = { d->app, kind, version,
-		deploy_strategies[d->options->strategy], who };
+	const char *values[] = { d->app, kind, version, who };
 	struct db_rows *r;
 	int rc = db_query(d->db, &r,
-		"INSERT INTO reeve.deployments (app, kind, version, strategy,"
-		" created_by) VALUES ($1, $2, $3, $4, $5) RETURNING id",
-		5, values);
+		"INSERT INTO reeve.deployments (app, kind, version,"
+		" created_by) VALUES ($1, $2, $3, $4) RETURNING id",
+		4, values);
 
 	if (rc == EXIT_OK) {
 		id = xstrdup(db_text(r, 0, 0));

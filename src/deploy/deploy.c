@@ -26,8 +26,8 @@
 
 static const struct pg_statement deploy_ask = {
 	.name = "deploy_look",
-	.text = "SELECT * FROM reeve.deploy_look($1, $2, $3)",
-	.params = 3,
+	.text = "SELECT * FROM reeve.deploy_look($1, $2, $3, $4)",
+	.params = 4,
 };
 
 /* Who leaves does not keep the next one waiting. */
@@ -160,7 +160,8 @@ static void deploy_on_answer(const struct pg_result *r, void *arg)
 
 static void deploy_look(struct deploy *d)
 {
-	const char *values[] = { d->pool->name, d->conf->node, d->holder };
+	const char *values[] = { d->pool->name, d->conf->node, d->holder,
+		deploy_strategies[d->options->strategy] };
 
 	if (d->is_looking || d->is_draining)
 		return;

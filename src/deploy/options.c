@@ -20,7 +20,7 @@ static const char *const options_verify[] = {
 	NULL,
 };
 
-static const char *const options_strategies[] = {
+const char *const deploy_strategies[] = {
 	[DEPLOY_ROLLING] = "rolling",
 	[DEPLOY_ALL] = "all",
 	[DEPLOY_CANARY] = "canary",
@@ -172,7 +172,7 @@ static const struct opt deploy_options[] = {
 		.type = OPT_ENUM,
 		DEPLOY(strategy),
 		.default_text = "rolling",
-		.choices = options_strategies,
+		.choices = deploy_strategies,
 		.help = "in which order several nodes take a release" },
 	{ .name = "canary_for",
 		.type = OPT_DURATION,

@@ -21,6 +21,8 @@ enum deploy_strategy {
 	DEPLOY_ALL = 1,     /* all at once */
 	DEPLOY_CANARY = 2   /* one node, then the others */
 };
+/* By enum deploy_strategy, NULL at the end. */
+extern const char *const deploy_strategies[];
 
 struct deploy_options {
 	const char *root;

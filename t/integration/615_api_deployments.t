@@ -11,7 +11,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 use ApiNode;
 use PgServer;
-use Reeve qw(run_command spew wait_until);
+use Reeve qw(run_command slurp spew wait_until);
 
 PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
 
@@ -69,6 +69,16 @@ my $list = $api->call('GET', "$path?app=shop", $admin);
 is(join(' ', map { "$_->{version}:$_->{state}" } @{ $list->{body}{items} }),
 	'v2:ABORTED v1:DONE', 'both are on the list');
 
+# What the node's file says now, unless the call says something else.
+my $text = slurp($api->node->config);
+spew($api->node->config, $text =~ s/^(    health:)/    strategy: all\n$1/mr);
+is(($api->node->ctl('reload'))[0], 0, 'another strategy is loaded');
+for my $way ([{}, 'all'], [{ strategy => 'rolling' }, 'rolling'], [{}, 'all']) {
+	$a = $api->call('POST', $path, $admin, { app => 'shop', version => 'v1', %{ $way->[0] } });
+	is(becomes($a->{body}{id}, 'DONE', 'a release goes live')->{strategy}, $way->[1],
+		"strategy $way->[1]");
+}
+
 is($api->call('POST', $path, $admin, { app => 'nobody', version => 'v1' })->{status}, 404,
 	'an application that no node has is none');
 is($api->call('POST', $path, $admin, { app => 'shop', version => '../v1' })->{status}, 422,
@@ -78,7 +88,8 @@ is($api->call('GET', $path, $api->token('default', 'operator'))->{status}, 403,
 is($api->call('GET', $path, $api->token('acme', 'admin'))->{status}, 403,
 	'nor may the admin of another tenant');
 is($api->{pg}->psql("SELECT string_agg(action, ' ' ORDER BY id) FROM reeve.audit_log"
-	. " WHERE object = 'deployment'"), 'createDeployment createDeployment abortDeployment',
+	. " WHERE object = 'deployment'"), 'createDeployment createDeployment abortDeployment'
+		. ' createDeployment' x 3,
 	'the audit log has it all');
 
 is($api->node->stop, 0, 'it stops');
