@@ -26,7 +26,7 @@
 #include "board/quota.h"
 #include "board/series.h"
 
-#define BOARD_VERSION   8
+#define BOARD_VERSION   9
 #define BOARD_POOLS_MAX 256
 #define BOARD_SLOTS_MAX 4096 /* processes, both generations together */
 #define BOARD_CPU_WORDS 16   /* 1024 CPUs */

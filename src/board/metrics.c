@@ -394,6 +394,24 @@ static void metrics_dead(const struct metrics *m, const char *name)
 	metrics_topic(m, name, offsetof(struct series_topic, dead), 1);
 }
 
+/* Of a topic that nothing has come into, or whose Redis is too old, nothing is
+ * known. */
+static void metrics_added(const struct metrics *m, const char *name)
+{
+	int i;
+
+	for (i = 0; i < SERIES_TOPICS; i++) {
+		const struct series_topic *t = &m->series->topics[i];
+		int64_t added = atomic_load(&t->added);
+
+		if (atomic_load(&t->used) == 0 || added < 0)
+			continue;
+		buf_printf(m->out, "%s{", name);
+		metrics_label(m->out, "topic", t->name);
+		buf_printf(m->out, "} %" PRId64 "\n", added);
+	}
+}
+
 static void metrics_oldest(const struct metrics *m, const char *name)
 {
 	metrics_topic(m, name, offsetof(struct series_topic, oldest_ms), 1000);
@@ -490,6 +508,10 @@ static const struct metrics_family metrics_families[] = {
 		"Tasks that wait for their time or for a retry.",
 		.write = metrics_delayed },
 	{ "reeve_queue_dead", "gauge", "Dead letters.", .write = metrics_dead },
+	{ "reeve_queue_added_total", "counter",
+		"Entries that came into the topic on any node: tasks, and "
+		"again for each retry.",
+		.write = metrics_added },
 	{ "reeve_queue_oldest_seconds", "gauge",
 		"Age of the oldest task that no worker has yet.",
 		.write = metrics_oldest },
@@ -567,6 +589,7 @@ void report_metrics(const struct board *b, struct buf *out)
 		metrics_write(&m, &metrics_families[i]);
 	metrics_machine(&v, m.now, out);
 	view_done(&v);
+	metrics_redis(&b->map->series.redis, m.now, out);
 	if (has_queue)
 		metrics_task(&b->map->series, out);
 	if (has_cron)

@@ -15,6 +15,9 @@
 
 static const double task_quantiles[] = { 0.5, 0.95, 0.99 };
 
+/* The governor asks three times in this time. */
+#define REDIS_STALE_US (30 * (int64_t)US_PER_S)
+
 #define TASK_QUANTILES (sizeof(task_quantiles) / sizeof(*task_quantiles))
 
 static void task_head(
@@ -154,6 +157,37 @@ void metrics_task(const struct series_table *t, struct buf *out)
 		(double)sums.run_us / US_PER_S, (double)sums.runs);
 	task_put_sizes(t, out);
 	task_put_summaries(t, out);
+}
+
+void metrics_redis(
+	const struct series_redis *s, int64_t now_us, struct buf *out)
+{
+	const struct {
+		const char *name, *help;
+		int64_t value;
+	} rows[] = {
+		{ "reeve_redis_connections", "Clients connected to Redis.",
+			atomic_load(&s->connections) },
+		{ "reeve_redis_connections_max", "As many as Redis takes.",
+			atomic_load(&s->connections_max) },
+		{ "reeve_redis_memory_bytes", "Memory that Redis uses.",
+			atomic_load(&s->memory) },
+		{ "reeve_redis_memory_max_bytes",
+			"Memory that Redis may use; 0: as much as there is.",
+			atomic_load(&s->memory_max) },
+	};
+	int64_t at_us = atomic_load(&s->at_us);
+	size_t i;
+
+	if (at_us == 0 || now_us - at_us > REDIS_STALE_US)
+		return;
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (rows[i].value < 0)
+			continue;
+		task_head(out, rows[i].name, "gauge", rows[i].help);
+		buf_printf(
+			out, "%s %" PRId64 "\n", rows[i].name, rows[i].value);
+	}
 }
 
 /* Bytes of a line of /proc/meminfo. */

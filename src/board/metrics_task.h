@@ -10,9 +10,13 @@
 
 struct buf;
 struct series_table;
+struct series_redis;
 struct view;
 
 void metrics_task(const struct series_table *t, struct buf *out);
+/* Nothing when Redis has not said anything for a while.  now_us: clock_now. */
+void metrics_redis(
+	const struct series_redis *s, int64_t now_us, struct buf *out);
 /* Reads /proc for each process.  now_us: clock_now. */
 void metrics_machine(const struct view *v, int64_t now_us, struct buf *out);
 

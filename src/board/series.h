@@ -60,6 +60,7 @@ struct series_topic {
 	_Atomic int64_t pending; /* delivered, not finished */
 	_Atomic int64_t delayed, dead;
 	_Atomic int64_t oldest_ms; /* age of the oldest that waits */
+	_Atomic int64_t added;     /* entries ever; -1: Redis is too old */
 	_Atomic int64_t at_us;     /* clock_now of the reading */
 } __attribute__((aligned(64)));
 
@@ -87,12 +88,22 @@ struct series_cron {
 	_Atomic int64_t outbox_length, outbox_oldest_ms;
 	_Atomic int64_t definitions; /* enabled ones */
 	_Atomic int64_t nodes_online;
+	_Atomic int64_t connections, connections_max; /* of PostgreSQL */
+	_Atomic int64_t slow_queries;
+} __attribute__((aligned(64)));
+
+/* What Redis says of itself; written by the governor alone, -1: unknown. */
+struct series_redis {
+	_Atomic int64_t at_us; /* clock_now of the reading; 0: none */
+	_Atomic int64_t connections, connections_max;
+	_Atomic int64_t memory, memory_max; /* bytes; of the latter 0: none */
 } __attribute__((aligned(64)));
 
 struct series_table {
 	struct series rows[SERIES_MAX];
 	struct series_topic topics[SERIES_TOPICS];
 	struct series_cron cron;
+	struct series_redis redis;
 };
 
 /* The number of a record of the table. */

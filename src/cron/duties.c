@@ -91,7 +91,15 @@ static const struct duty duties_table[] = {
 				" WHERE status = 'ENABLED'),"
 				" (SELECT count(*) FROM"
 				" reeve.worker_registry"
-				" WHERE state = 'ONLINE')" },
+				" WHERE state = 'ONLINE'),"
+				" (SELECT sum(numbackends) FROM"
+				" pg_stat_database WHERE datid <> 0),"
+				" current_setting('max_connections')::int,"
+				" (SELECT count(*) FROM pg_stat_activity"
+				" WHERE datname = current_database()"
+				" AND backend_type = 'client backend'"
+				" AND state = 'active' AND query_start <"
+				" clock_timestamp() - interval '1 second')" },
 		.every_us = DUTIES_LOOK_US,
 		.done = duties_on_figures },
 };
@@ -143,6 +151,9 @@ static void duties_on_figures(struct duties *d, const struct pg_result *r)
 	atomic_store(&s->outbox_oldest_ms, pg_result_int(r, 0, 1, 0));
 	atomic_store(&s->definitions, pg_result_int(r, 0, 2, 0));
 	atomic_store(&s->nodes_online, pg_result_int(r, 0, 3, 0));
+	atomic_store(&s->connections, pg_result_int(r, 0, 4, 0));
+	atomic_store(&s->connections_max, pg_result_int(r, 0, 5, 0));
+	atomic_store(&s->slow_queries, pg_result_int(r, 0, 6, 0));
 }
 
 static int64_t duties_every(const struct duties *d, const struct duty *duty)

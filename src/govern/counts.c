@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "conf/counts.h"
 #include "govern/counts.h"
+#include "govern/gauge.h"
 #include "link/redis.h"
 #include "task/keys.h"
 
@@ -37,6 +38,7 @@ struct counts {
 	const struct conf *conf;
 	struct redis *commands, *events;
 	struct loop_timer *look;
+	int64_t gauge_us; /* clock_now, when Redis is asked how it is */
 	char *key, *node_key;
 	char *text, *node_text; /* as last read; NULL: absent */
 	char problem[256];
@@ -247,6 +249,7 @@ static void counts_on_lengths(const struct redis_reply *reply, void *arg)
 		atomic_store(&l->delayed, redis_int(redis_at(reply, 2), 0));
 		atomic_store(&l->dead, redis_int(redis_at(reply, 3), 0));
 		atomic_store(&l->oldest_ms, redis_int(redis_at(reply, 4), 0));
+		atomic_store(&l->added, redis_int(redis_at(reply, 6), -1));
 		atomic_store(&l->at_us, clock_now());
 	}
 	if (t->pool != NULL)
@@ -269,11 +272,25 @@ static void counts_ask_lengths(struct counts_topic *t)
 	free(stream);
 }
 
+static void counts_look_at_redis(struct counts *c)
+{
+	int64_t now = clock_now();
+
+	if (now < c->gauge_us)
+		return;
+	c->gauge_us = now + GAUGE_LOOK_US;
+	gauge_look(c->commands,
+		&worker_child(c->worker)->board->map->series.redis);
+}
+
 static void counts_look(struct counts *c)
 {
 	size_t i;
 
 	if (!redis_is_up(c->commands))
+		return;
+	counts_look_at_redis(c);
+	if (c->count == 0)
 		return;
 	(void)redis_printf(
 		c->commands, counts_on_node_key, c, "GET %s", c->node_key);
@@ -287,7 +304,8 @@ static void counts_on_timer(void *arg)
 	struct counts *c = arg;
 
 	counts_look(c);
-	loop_timer_start(c->look, COUNTS_LOOK_US);
+	loop_timer_start(
+		c->look, c->count > 0 ? COUNTS_LOOK_US : GAUGE_LOOK_US);
 }
 
 static void counts_on_message(
@@ -307,6 +325,9 @@ static void counts_on_state(enum redis_state state, const char *why, void *arg)
 		counts_look(c);
 		return;
 	}
+	c->gauge_us = 0;
+	if (c->count == 0)
+		return;
 	snprintf(problem, sizeof(problem), "redis is away: %.200s", why);
 	counts_note(c, problem);
 }
@@ -332,6 +353,8 @@ static int counts_open(struct counts *c, struct err *err)
 	c->commands = redis_open(l, &o, counts_on_state, c, err);
 	if (c->commands == NULL)
 		return -1;
+	if (c->count == 0)
+		return 0;
 	o.command_timeout_us = 0;
 	c->events = redis_open(l, &o, counts_on_events, c, err);
 	if (c->events == NULL)
@@ -433,12 +456,11 @@ struct counts *counts_new(struct worker *w, struct err *err)
 	c->node_key = xasprintf("%s:%s", c->key, conf->node);
 	counts_add_pools(c);
 	c->look = loop_timer_new(worker_loop(w), counts_on_timer, c);
-	if (c->count > 0 && counts_open(c, err) != 0) {
+	if (counts_open(c, err) != 0) {
 		counts_free(c);
 		return NULL;
 	}
-	if (c->count > 0)
-		loop_timer_start(c->look, COUNTS_LOOK_US);
+	loop_timer_start(c->look, COUNTS_LOOK_US);
 	return c;
 }
 

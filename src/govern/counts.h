@@ -14,8 +14,8 @@
 
 struct counts;
 
-/* NULL, with nothing to do, where there is no Redis or no queue; err is
- * filled for a fault. */
+/* NULL, with nothing to do, where there is no Redis; err is filled for a fault.
+ * Where there is no queue, Redis is only asked how it is. */
 struct counts *counts_new(struct worker *w, struct err *err);
 void counts_free(struct counts *c);
 

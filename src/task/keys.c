@@ -25,6 +25,7 @@ struct redis_script keys_lengths = {
 		"local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
 		"local all = redis.call('XLEN', KEYS[1])\n"
 		"local pending, last, consumers = 0, '0-0', 0\n"
+		"local added = -1\n"
 		"if redis.call('EXISTS', KEYS[1]) == 1 then\n"
 		"  for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1]))"
 		" do\n"
@@ -35,6 +36,10 @@ struct redis_script keys_lengths = {
 		"      last = row['last-delivered-id']\n"
 		"      consumers = row['consumers']\n"
 		"    end\n"
+		"  end\n"
+		"  local s = redis.call('XINFO', 'STREAM', KEYS[1])\n"
+		"  for i = 1, #s, 2 do\n"
+		"    if s[i] == 'entries-added' then added = s[i + 1] end\n"
 		"  end\n"
 		"end\n"
 		"local waiting, oldest = math.max(0, all - pending), 0\n"
@@ -48,7 +53,7 @@ struct redis_script keys_lengths = {
 		"end\n"
 		"return {waiting, pending, redis.call('ZCARD', KEYS[2]),"
 		" redis.call('XLEN', KEYS[3]), math.floor(oldest),"
-		" consumers}\n",
+		" consumers, added}\n",
 };
 
 struct redis_script keys_push = {

@@ -35,7 +35,7 @@ const char *keys_alias(const char *topic);
 /*
  * Lengths of a topic.  KEYS: stream, delayed, dead.  ARGV: group.  Returns
  * waiting, pending, delayed, dead, age of the oldest that waits in ms,
- * consumers.
+ * consumers, entries ever added (-1: Redis is older than 7).
  */
 extern struct redis_script keys_lengths;
 /*

@@ -74,6 +74,35 @@ $redis->cmd('XADD', 'reeve:queue:{low}', '*', 'task', '{"handler":"noop"}') for 
 wait_until(sub { (values_of('task_queue_size', metrics())->{'topic="low"'} // 0) > 40 }, 30,
 	'task_queue_size is what waits in a topic');
 
+# What the contract wants to be told of each part, and by which name it is.
+my %figures = (
+	scheduler => [qw(reeve_scheduler_leader reeve_cron_runs_total task_queue_size
+		reeve_scheduler_nodes_online reeve_cron_failures_total)],
+	workers => [qw(reeve_queue_tasks_in_flight task_execution_success_rate
+		reeve_task_run_seconds reeve_pool_heartbeat_age_seconds)],
+	tasks => [qw(reeve_queue_waiting reeve_queue_pending reeve_queue_delayed reeve_queue_dead
+		reeve_queue_tasks_total reeve_queue_added_total task_execution_duration_avg)],
+	system => [qw(reeve_redis_connections reeve_redis_memory_bytes
+		reeve_database_connections reeve_database_slow_queries reeve_machine_load
+		reeve_machine_memory_available_bytes)],
+);
+wait_until(sub { $text = metrics();
+	$text =~ /^reeve_redis_memory_bytes/m && $text =~ /^reeve_database_connections/m }, 30,
+	'Redis and PostgreSQL are told of');
+for my $part (sort keys %figures) {
+	my @silent = grep { $text !~ /^# HELP \Q$_\E \S.*\n# TYPE \Q$_\E \w+\n\Q$_\E[ {]/m }
+		@{$figures{$part}};
+	is("@silent", '', "every figure of the $part has its help, its type and a value");
+}
+my ($used) = $redis->cmd('INFO', 'memory') =~ /^used_memory:(\d+)/m;
+my $told = value('reeve_redis_memory_bytes', $text);
+ok($told > $used / 2 && $told < $used * 2, 'the memory of Redis is what it says')
+	or diag("$told, not $used");
+cmp_ok(value('reeve_redis_connections', $text), '>=', 1, 'and its connections are counted');
+cmp_ok(value('reeve_database_connections', $text), '>=', 2, 'as those of PostgreSQL');
+is(value('reeve_database_slow_queries', $text), 0, 'in which no query is slow');
+is(value('reeve_queue_added_total', $text, 'topic="low"'), 50, 'what came into a topic is');
+
 SKIP: {
 	my $promtool = in_path('promtool') or skip 'no promtool here', 1;
 	spew("$dir/metrics", metrics());

@@ -56,6 +56,9 @@ wait_until { fired('a') > 0 && fired('b') > 0 } 20, 'both nodes fire'
 wait_until { my $s = ask('b', 'status');
 	defined $s->{leader} && $s->{lateness}{fires} >= 20 } 10, 'and the API tells';
 
+wait_until { (http_get($node{b}->port, '/metrics'))[1] =~ /^reeve_redis_memory_bytes \d/m } 10,
+	'a node without queues tells of Redis, too';
+
 subtest 'stopped on one node, both are' => sub {
 	ok(!ask('a', 'stop')->{running}, 'a says that it is stopped');
 	my $stop = $c->sql('SELECT changed_at FROM reeve.scheduler');

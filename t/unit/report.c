@@ -210,6 +210,33 @@ static void test_crontab(void)
 		metrics(), "and how late");
 }
 
+static void test_redis(void)
+{
+	struct series_redis *s = &board.map->series.redis;
+	struct series_topic *t = series_topic(&board, "high");
+
+	ok(strstr(metrics(), "reeve_redis_") == NULL,
+		"of Redis nothing is told before it has said something");
+	atomic_store(&s->connections, 3);
+	atomic_store(&s->connections_max, -1);
+	atomic_store(&s->memory, 5000000000);
+	atomic_store(&s->at_us, clock_now());
+	has_str("\nreeve_redis_connections 3\n", metrics(), "then that");
+	has_str("\nreeve_redis_memory_bytes 5000000000\n", metrics(),
+		"in bytes");
+	ok(strstr(metrics(), "reeve_redis_connections_max") == NULL,
+		"but not what it did not say");
+	atomic_store(&s->at_us, clock_now() - 31 * (int64_t)US_PER_S);
+	ok(strstr(metrics(), "reeve_redis_") == NULL,
+		"and no more when it is silent");
+	atomic_store(&t->added, 16777217);
+	has_str("\nreeve_queue_added_total{topic=\"high\"} 16777217\n",
+		metrics(), "what came into a topic is told to the last task");
+	atomic_store(&t->added, -1);
+	ok(strstr(metrics(), "reeve_queue_added_total") == NULL,
+		"unless Redis does not count it");
+}
+
 static void test_replaced(void)
 {
 	char *before = strdup(metrics());
@@ -271,6 +298,7 @@ int main(void)
 	test_reload();
 	test_metrics();
 	test_crontab();
+	test_redis();
 	test_replaced();
 	test_generations();
 	test_split();
