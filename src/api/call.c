@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,19 @@
 #include "api/call.h"
 #include "api/db.h"
 #include "api/service.h"
+
+/* An id is the same in capitals: further on it is a part of keys. */
+static const char *call_name(
+	struct arena *a, const struct route *route, const char *from)
+{
+	char *name = arena_strndup(a, from, strcspn(from, "/"));
+	char *at;
+
+	if (strstr(route->path, "{id}") != NULL)
+		for (at = name; *at != '\0'; at++)
+			*at = (char)tolower((unsigned char)*at);
+	return name;
+}
 
 static struct call *call_new(struct service *s, struct http_request *req,
 	const struct route *route, const char *name)
@@ -20,7 +34,7 @@ static struct call *call_new(struct service *s, struct http_request *req,
 	call->route = route;
 	call->arena = a;
 	if (name != NULL)
-		call->name = arena_strndup(a, name, strcspn(name, "/"));
+		call->name = call_name(a, route, name);
 	return call;
 }
 

@@ -140,7 +140,7 @@ subtest 'a run that is cancelled' => sub {
 	becomes($id, 'CANCELLED', 'by its worker');
 	status_is(post("$id/cancel"), 409, 'and not twice');
 	status_is(post('0192aaaa-0000-7000-8000-000000000000/cancel'), 404, 'one that is not: 404');
-	status_is(post("$id/retry"), 200, 'it may be run again');
+	status_is(post(uc($id) . '/retry'), 200, 'it may be run again, its id in capitals');
 	becomes($id, 'RUNNING', 'whatever mark it had');
 	status_is(post("$id/retry"), 409, 'but not while it runs');
 	post("$id/cancel");

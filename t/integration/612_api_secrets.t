@@ -118,6 +118,15 @@ subtest 'a definition' => sub {
 		like(becomes($run->{id}, 'SUCCESS', 'its handler')->{result}, qr/^$given/, 'has them');
 	}
 	my ($id, %later) = ($made[0]{body}{id}, %often, taskName => 'queued', interval => '1h');
+	my $at = $api->pg->psql('SELECT reeve.iso(clock_timestamp())');
+	status_is(call('PUT', "$path/definitions/\U$id", $token, { %often, %hidden, taskName => 'queued' }),
+		200, 'they are put anew, the id in capitals');
+	my $again;
+	ok(wait_until(sub {
+		($again) = @{ call('GET', "$path/instances?definition=$id&from=$at", $token)->{body}{items} };
+		$again && $again->{status} =~ /^(?:SUCCESS|FAILED)$/ && $again->{createdAt} gt $at;
+	}, 20), 'the next run');
+	is($again->{status}, 'SUCCESS', 'has them, too');
 	call('DELETE', "$path/definitions/$made[1]{body}{id}", $token);
 	my $sealed = sub { $api->pg->psql("SELECT md5(secret_params) FROM reeve.task_definitions WHERE id = '$id'") };
 	my $was = $sealed->();
