@@ -149,14 +149,28 @@ CREATE TABLE reeve.deleted_definitions (
 	deleted_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX ON reeve.deleted_definitions (deleted_at);
+-- With a definition goes what is held back behind its other runs: nobody would
+-- let go of it.  What waits for its end waits no more.
 CREATE FUNCTION reeve.definition_deleted() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
+DECLARE
+	free uuid[];
 BEGIN
-	INSERT INTO reeve.deleted_definitions (id) VALUES (OLD.id)
+	INSERT INTO deleted_definitions (id) VALUES (OLD.id)
 		ON CONFLICT (id) DO UPDATE SET deleted_at = clock_timestamp();
+	WITH gone AS (UPDATE task_definitions d SET depends_on = NULL
+		WHERE d.depends_on = OLD.id RETURNING d.id)
+	SELECT array_agg(id) INTO free FROM gone;
+	PERFORM task_cancel(a.instance_id)
+	FROM task_active a JOIN task_instances i ON i.id = a.instance_id
+	WHERE a.definition_id = OLD.id AND i.is_held AND i.status = 'PENDING';
+	IF free IS NOT NULL THEN
+		PERFORM runs_release(free);
+	END IF;
 	RETURN NULL;
 END $$;
-CREATE TRIGGER definition_deleted AFTER DELETE ON reeve.task_definitions
+-- Its name has it called before the foreign key's own trigger, "RI_...".
+CREATE TRIGGER "A_definition_deleted" AFTER DELETE ON reeve.task_definitions
 	FOR EACH ROW EXECUTE FUNCTION reeve.definition_deleted();
 
 -- Instances: each run ------------------------------------------------------

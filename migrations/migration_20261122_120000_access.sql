@@ -86,8 +86,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON reeve.task_definitions, reeve.task_insta
 GRANT SELECT ON reeve.task_logs, reeve.error_logs, reeve.crontab_statistics,
 	reeve.crontab, reeve.crontab_history, reeve.scheduler, reeve.worker_registry,
 	reeve.outbox_watch TO reeve_api;
-GRANT INSERT ON reeve.deleted_definitions TO reeve_api;
-GRANT UPDATE (deleted_at), SELECT ON reeve.deleted_definitions TO reeve_api;
 GRANT SELECT, INSERT ON reeve.audit_log TO reeve_api;
 GRANT SELECT ON reeve.tenants TO reeve_api;
 GRANT SELECT (id, tenant_id, name, role, created_at, created_by, expires_at, revoked_at, last_used_at)

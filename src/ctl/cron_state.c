@@ -64,7 +64,6 @@ static int cron_state_rm_one(const struct ctl *c, struct db *db,
 	const char *name, const struct definition *f)
 {
 	const char *values[] = { f->id };
-	int rc;
 
 	if (f->is_system && !c->cron.force)
 		return ctl_fail(EXIT_CONFIG,
@@ -75,24 +74,8 @@ static int cron_state_rm_one(const struct ctl *c, struct db *db,
 			"\"%s\" comes from the process.yaml of %s: remove it "
 			"there, or use --force",
 			name, f->source + 5);
-	/* Nobody would release what waits behind another run. */
-	rc = db_query(db, NULL,
-		"SELECT reeve.task_cancel(i.id) FROM reeve.task_active a "
-		"JOIN reeve.task_instances i ON i.id = a.instance_id "
-		"WHERE a.definition_id = $1 AND i.is_held",
-		1, values);
-	if (rc == EXIT_OK)
-		rc = db_query(db, NULL,
-			"WITH gone AS (UPDATE reeve.task_definitions "
-			"SET depends_on = NULL WHERE depends_on = $1 "
-			"RETURNING id) "
-			"SELECT reeve.runs_release(array_agg(id)) FROM gone",
-			1, values);
-	if (rc == EXIT_OK)
-		rc = db_query(db, NULL,
-			"DELETE FROM reeve.task_definitions WHERE id = $1", 1,
-			values);
-	return rc;
+	return db_query(db, NULL,
+		"DELETE FROM reeve.task_definitions WHERE id = $1", 1, values);
 }
 
 int cron_state_rm(struct ctl *c)

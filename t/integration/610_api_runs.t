@@ -150,6 +150,23 @@ subtest 'a run that is cancelled' => sub {
 		'each change is in the audit log, and no refusal');
 };
 
+subtest 'a definition that is deleted' => sub {
+	my $defs = '/api/v1/tasks/definitions';
+	my $a = $api->call('POST', $defs, $token{operator}, { taskName => 'queue', taskHandler => 'long',
+		scheduleType => 'FIXED_RATE', interval => '500ms', overlap => 'queue', topic => 'high' });
+	status_is($a, 201, 'while runs of it wait behind one');
+	my $runs = sub { @{ $api->call('GET', "$path?definition=$a->{body}{id}", $token{viewer})->{body}{items} } };
+	ok(wait_until(sub { 2 <= grep { $_->{held} } $runs->() }, 20), 'that goes on');
+	ok(wait_until(sub { grep { $_->{status} eq 'RUNNING' } $runs->() }, 20), 'and on');
+	status_is($api->call('DELETE', "$defs/$a->{body}{id}", $token{operator}), 204, 'goes');
+	my %n;
+	$n{$_->{status}}++ for $runs->();
+	is($n{RUNNING}, 1, 'the one that runs stays');
+	ok($n{CANCELLED} >= 2 && keys %n == 2, 'and the others wait for nothing')
+		or diag(explain(\%n));
+	post("$_->{id}/cancel") for grep { $_->{status} eq 'RUNNING' } $runs->();
+};
+
 subtest 'logs' => sub {
 	my $id = task('talk');
 	becomes($id, 'SUCCESS', 'a run has ended');
