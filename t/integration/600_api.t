@@ -81,6 +81,10 @@ subtest 'a definition' => sub {
 	is($a->{body}{rule}{every}, '90s', 'with another rule');
 	is($a->{headers}{etag}, '"2"', 'and another version');
 
+	%new = (%new, startTime => '2026-01-01T00:00:00Z', timeZone => 'Europe/Berlin');
+	my @same = map { $api->call('PUT', "$path/$d->{id}", $token{operator}, \%new) } 1 .. 2;
+	is_deeply($same[1]{body}, $same[0]{body}, 'the same again changes nothing');
+
 	$a = $api->call('POST', "$path/$d->{id}/disable", $token{operator});
 	status_is($a, 200, 'it is disabled');
 	is($a->{body}{nextFire}, undef, 'and fires no more');
@@ -90,7 +94,8 @@ subtest 'a definition' => sub {
 	status_is($api->call('DELETE', "$path/$d->{id}", $token{operator}), 204, 'it is deleted');
 	status_is($api->call('GET', "$path/$d->{id}", $token{viewer}), 404, 'and gone');
 	is($api->pg->psql(q{SELECT string_agg(action, ' ' ORDER BY id) FROM reeve.audit_log}),
-		'createDefinition updateDefinition disableDefinition enableDefinition deleteDefinition',
+		'createDefinition updateDefinition updateDefinition updateDefinition'
+		. ' disableDefinition enableDefinition deleteDefinition',
 		'each change is in the audit log');
 };
 
