@@ -6,8 +6,8 @@
 
 CREATE FUNCTION reeve.uuid_floor(at timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0')
-	|| repeat('0', 20))::uuid;
+RETURN (lpad(to_hex(greatest(0, least(281474976710655,
+	floor(extract(epoch FROM at) * 1000)))::bigint), 12, '0') || repeat('0', 20))::uuid;
 COMMENT ON FUNCTION reeve.uuid_floor IS
 	'The smallest id of that millisecond: ids of a time range are between two of these.';
 

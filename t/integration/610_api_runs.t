@@ -113,6 +113,9 @@ subtest 'lists' => sub {
 	is(scalar $list->("node=$one->{executionNode}"), 6, 'by node');
 	is(scalar $list->("to=$at"), 5, 'made before a time');
 	is(scalar $list->("from=$at&limit=5"), 1, 'and since');
+	is(scalar $list->('from=1969-12-31T00:00:00Z'), 6, 'since long before the first');
+	is(scalar $list->('to=1969-12-31T00:00:00Z'), 0, 'of which there are none');
+	is(scalar $list->('to=9999-12-31T23:59:59Z'), 6, 'to the end of time');
 	my ($cursor, @seen) = ('');
 	do {
 		my $a = $api->call('GET', "$path?limit=4$cursor", $token{viewer});
