@@ -144,6 +144,16 @@ BEGIN
 	END IF;
 END $$;
 
+-- Is a run of a definition of this tenant under way?  As it is at this moment:
+-- to be asked by who has locked the definition's row.
+CREATE FUNCTION reeve.definition_is_busy(definition uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM task_active a
+		JOIN task_definitions d ON d.id = a.definition_id
+		WHERE d.id = definition AND d.tenant_id = tenant());
+END $$;
+
 -- Hand instances of this tenant that were just inserted to the queue: outbox
 -- rows, and the mark that a run of their definition is under way.
 CREATE FUNCTION reeve.dispatch(ids uuid[]) RETURNS bigint

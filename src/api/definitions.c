@@ -189,7 +189,9 @@ static const struct pg_statement definition_update = {
 		" ELSE $26::bytea END, secret_names = CASE WHEN $29::boolean"
 		" THEN d.secret_names ELSE $27::jsonb END,"
 		" next_fire = CASE WHEN old.rule = $6::jsonb AND"
-		" old.status = $20 THEN d.next_fire ELSE $21::timestamptz END"
+		" old.status = $20 THEN d.next_fire WHEN $4 = 'FIXED_DELAY' AND"
+		" reeve.definition_is_busy(d.id) THEN NULL"
+		" ELSE $21::timestamptz END"
 		" FROM old WHERE d.id = old.id"
 		" AND ($28::bigint IS NULL OR old.version = $28::bigint)"
 		" RETURNING d.*),"
@@ -204,15 +206,18 @@ static const struct pg_statement definition_update = {
 };
 
 /* $1 id, $2 tenant, $3 who, $4 request, $5 version, $6 status, $7 next fire,
- * $8 operation */
+ * $8 operation, $9 the rule that $7 was told by */
 static const struct pg_statement definition_switch = {
 	.name = "api_definition_switch",
 	.text = "WITH old AS (SELECT * FROM reeve.task_definitions"
 		" WHERE id = $1::uuid AND tenant_id = $2 FOR UPDATE),"
 		" new AS (UPDATE reeve.task_definitions d SET status = $6,"
 		" next_fire = CASE WHEN old.status = $6 THEN d.next_fire"
+		" WHEN d.schedule_type = 'FIXED_DELAY' AND"
+		" reeve.definition_is_busy(d.id) THEN NULL"
 		" ELSE $7::timestamptz END FROM old WHERE d.id = old.id"
 		" AND ($5::bigint IS NULL OR old.version = $5::bigint)"
+		" AND ($9::jsonb IS NULL OR old.rule = $9::jsonb)"
 		" RETURNING d.*),"
 		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
 		" action, object, object_id, before, after, request_id)"
@@ -221,7 +226,7 @@ static const struct pg_statement definition_switch = {
 		" jsonb_build_object('status', new.status), $4 FROM old, new)"
 		" SELECT old.version, " DEFINITION_COLUMNS(
 			"new") " FROM old LEFT JOIN new ON true",
-	.params = 8,
+	.params = 9,
 };
 
 static const struct pg_statement definition_delete = {
@@ -322,16 +327,19 @@ static void definition_serve_list(struct call *call)
 		answer_list);
 }
 
-static void definition_set_status(
-	struct call *call, const char *status, const char *next)
+/* rule: what next was told by; NULL: whatever it is. */
+static void definition_set_status(struct call *call, const char *status,
+	const char *next, const char *rule, db_rows_fn rows, db_next_fn then)
 {
 	const char *values[] = { call->name, call->access.tenant,
 		call->access.who, http_request_id(call->req), NULL, status,
-		next, call->route->operation };
+		next, call->route->operation, rule };
 
-	if (definition_match(call, &values[4]))
-		db_query(call, &definition_switch, values,
-			definition_on_changed);
+	if (!definition_match(call, &values[4]))
+		return;
+	db_begin(call);
+	db_add(call, &definition_switch, values, rows);
+	db_send_then(call, then);
 }
 
 static void definition_on_rule(struct call *call, const struct pg_result *r)
@@ -340,6 +348,27 @@ static void definition_on_rule(struct call *call, const struct pg_result *r)
 		call_fail(call, 404, "there is no such definition");
 	else
 		call->own = arena_strdup(call->arena, pg_result_text(r, 0, 0));
+}
+
+/* Another rule came in between: its next fire is another. */
+static void definition_on_enabled(struct call *call, const struct pg_result *r)
+{
+	call->own = NULL;
+	if (pg_result_rows(r) == 1 && pg_result_text(r, 0, 1) == NULL &&
+		http_request_header(call->req, "If-Match") == NULL)
+		return;
+	call->own = call;
+	definition_on_changed(call, r);
+}
+
+static void definition_serve_enable(struct call *call);
+
+static void definition_enabled(struct call *call)
+{
+	if (call->own == NULL)
+		definition_serve_enable(call);
+	else
+		call_reply_json(call, 0, &call->out);
 }
 
 /* What was due while it was disabled is not made up for. */
@@ -359,7 +388,8 @@ static void definition_enable_next(struct call *call)
 	}
 	next = definition_body_next(call, rule);
 	rule_free(rule);
-	definition_set_status(call, "ENABLED", next);
+	definition_set_status(call, "ENABLED", next, text,
+		definition_on_enabled, definition_enabled);
 }
 
 static void definition_serve_enable(struct call *call)
@@ -373,7 +403,8 @@ static void definition_serve_enable(struct call *call)
 
 static void definition_serve_disable(struct call *call)
 {
-	definition_set_status(call, "DISABLED", NULL);
+	definition_set_status(
+		call, "DISABLED", NULL, NULL, definition_on_changed, NULL);
 }
 
 static const struct field definition_query[] = {

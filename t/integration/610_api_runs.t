@@ -153,6 +153,31 @@ subtest 'a run that is cancelled' => sub {
 		'each change is in the audit log, and no refusal');
 };
 
+subtest 'a pause after each run' => sub {
+	my $defs = '/api/v1/tasks/definitions';
+	my %body = (taskName => 'pause', taskHandler => 'long', scheduleType => 'FIXED_DELAY',
+		interval => '100ms', overlap => 'allow', topic => 'high');
+	my $id = $api->call('POST', $defs, $token{operator}, \%body)->{body}{id};
+	my @runs;
+	ok(wait_until(sub {
+		@runs = @{ $api->call('GET', "$path?definition=$id", $token{viewer})->{body}{items} };
+		@runs == 1 && $runs[0]{status} eq 'RUNNING';
+	}, 20), 'while one goes on');
+	my $a = $api->call('PUT', "$defs/$id", $token{operator}, { %body, interval => '200ms' });
+	is("$a->{status} " . ($a->{body}{nextFire} // 'never'), '200 never',
+		'a change has no next fire before its end');
+	$api->call('POST', "$defs/$id/disable", $token{operator});
+	$a = $api->call('POST', "$defs/$id/enable", $token{operator});
+	is("$a->{status} " . ($a->{body}{nextFire} // 'never'), '200 never', 'nor has who enables it');
+	post("$runs[0]{id}/cancel");
+	ok(wait_until(sub {
+		2 == @{ $api->call('GET', "$path?definition=$id", $token{viewer})->{body}{items} };
+	}, 20), 'after which it is run again');
+	$api->call('DELETE', "$defs/$id", $token{operator});
+	@runs = @{ $api->call('GET', "$path?definition=$id", $token{viewer})->{body}{items} };
+	post("$_->{id}/cancel") for @runs;
+};
+
 subtest 'a definition that is deleted' => sub {
 	my $defs = '/api/v1/tasks/definitions';
 	my $a = $api->call('POST', $defs, $token{operator}, { taskName => 'queue', taskHandler => 'long',
