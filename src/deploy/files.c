@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,6 @@
 #include "conf/opt.h"
 #include "deploy/files.h"
 
-#define FILES_LINK_MAX 512
 #define FILES_RELEASES "releases/"
 
 bool files_is_directory(const char *path)
@@ -162,20 +162,56 @@ int files_share(const char *root, const char *release,
 	return rc;
 }
 
-void files_current(const char *root, char *ret_version, size_t size)
+/* Is it the same directory? */
+static bool files_is_same(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	return stat(a, &one) == 0 && stat(b, &other) == 0 &&
+	       S_ISDIR(one.st_mode) && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
+
+/* What the link says; 0, or -1 with err: it is none, or leads elsewhere. */
+static int files_read_current(const char *root, const char *path,
+	char *ret_version, size_t size, struct err *err)
+{
+	char target[PATH_MAX], *release;
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+	const char *name;
+	int rc = 0;
+
+	if (n == -1 && errno == ENOENT)
+		return 0;
+	if (n == -1 && errno == EINVAL)
+		return err_set(err, 0, "%s is no link: move it away", path);
+	if (n == -1)
+		return err_errno(err, "%s", path);
+	target[n] = '\0';
+	name = strrchr(target, '/');
+	name = name != NULL ? name + 1 : target;
+	release = xasprintf("%s/" FILES_RELEASES "%s", root, name);
+	if (files_is_same(path, release) && strlen(name) < size)
+		snprintf(ret_version, size, "%s", name);
+	else if (access(path, F_OK) == 0)
+		rc = err_set(err, 0,
+			"%s leads to %s, which is no release of releases/: "
+			"there would be no way back to it",
+			path, target);
+	free(release);
+	return rc;
+}
+
+int files_current(
+	const char *root, char *ret_version, size_t size, struct err *err)
 {
 	char *path = xasprintf("%s/current", root);
-	char target[FILES_LINK_MAX];
-	const char *name = "";
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
+	int rc;
 
+	ret_version[0] = '\0';
+	rc = files_read_current(root, path, ret_version, size, err);
 	free(path);
-	if (n > 0) {
-		target[n] = '\0';
-		name = strrchr(target, '/');
-		name = name != NULL ? name + 1 : target;
-	}
-	snprintf(ret_version, size, "%s", name);
+	return rc;
 }
 
 int files_switch(const char *root, const char *version, struct err *err)

@@ -28,8 +28,13 @@ int files_rename(const char *from, const char *to, struct err *err);
 int files_share(const char *root, const char *release,
 	const struct conf_strings *paths, struct err *err);
 
-/* The version that root/current leads to: "" for none.  Its size is size. */
-void files_current(const char *root, char *ret_version, size_t size);
+/*
+ * The version that root/current leads to: "" for none, or for one that is gone.
+ * Returns 0, or -1 with err and "" when something else is there, that nobody
+ * could go back to.
+ */
+int files_current(
+	const char *root, char *ret_version, size_t size, struct err *err);
 /* Make it lead to another, by one rename; "": to none. */
 int files_switch(const char *root, const char *version, struct err *err);
 

@@ -82,6 +82,22 @@ static const struct pg_statement job_turn_back = {
 	.params = 4,
 };
 
+/* The way back is not whole: its reason goes behind that of the way there.
+ * $4 what went wrong. */
+static const struct pg_statement job_add_reason = {
+	.name = "deploy_add_reason",
+	.text = "WITH d AS (SELECT id FROM reeve.deployments"
+		" WHERE id = $1::uuid FOR UPDATE), n AS (UPDATE"
+		" reeve.deployment_nodes x SET reason = concat_ws('; ',"
+		" x.reason, $4::text) FROM d WHERE x.deployment_id = d.id"
+		" AND x.node = $2 AND x.fence = $3::bigint"
+		" RETURNING x.deployment_id)"
+		" UPDATE reeve.deployments t SET reason = concat_ws('; ',"
+		" t.reason, $2 || ': ' || $4::text) FROM n"
+		" WHERE t.id = n.deployment_id RETURNING 1",
+	.params = 4,
+};
+
 static const struct pg_statement job_end_node = {
 	.name = "deploy_node_end",
 	.text = "SELECT reeve.deploy_node_end($1::uuid, $2, $3::bigint, $4,"
@@ -149,6 +165,7 @@ struct job *job_new(struct deploy *d, const struct pg_result *r)
 	struct job *job = xcalloc(1, sizeof(*job));
 	const char *consumers = pg_result_text(r, 0, 8);
 	enum step step;
+	struct err err;
 
 	job->deploy = d;
 	job_copy(job->id, sizeof(job->id), job_text(r, 0));
@@ -162,6 +179,7 @@ struct job *job_new(struct deploy *d, const struct pg_result *r)
 	job->is_lowered = *job_text(r, 9) == 't';
 	job->is_switched = *job_text(r, 10) == 't';
 	job->is_canary = *job_text(r, 12) == 't';
+	(void)switch_read_from(job, &err);
 	log_info("deployment %s: %s of %s %s%s", job->id,
 		job->is_push ? "push" : "rollback", d->pool->name, job->version,
 		job->is_back ? ", on the way back" : "");
@@ -372,11 +390,20 @@ static void job_write_back(struct job *job)
 		job_write_back);
 }
 
+static void job_write_missed(struct job *job)
+{
+	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
+		job->reason };
+
+	job_ask(job, &job_add_reason, values, false, job_next,
+		job_write_missed);
+}
+
 /* On the way back nothing stops it: what failed is told, and the rest done. */
 static void job_failed(struct job *job)
 {
 	if (job->is_back)
-		job_next(job);
+		job_write_missed(job);
 	else
 		job_write_back(job);
 }
@@ -390,6 +417,36 @@ static void job_write_failed(struct job *job)
 		job_write_failed);
 }
 
+/* Text for the database: no NUL, and UTF-8. */
+static void job_keep(struct buf *out, const char *text, size_t len)
+{
+	size_t n;
+
+	for (; len > 0; text += n, len -= n) {
+		n = *text != '\0' ? utf8_length(text, len) : 0;
+		if (n > 0) {
+			buf_add(out, text, n);
+		} else {
+			buf_putc(out, '?');
+			n = 1;
+		}
+	}
+}
+
+/* Both may have been cut in the middle of a letter. */
+static void job_keep_reason(struct job *job, const char *why)
+{
+	struct buf line = BUF_INIT, clean = BUF_INIT;
+
+	buf_printf(&line, "%s%s: %s",
+		job->is_back && job->step != STEP_ROLLBACK ? "back: " : "",
+		step_names[job->step], why);
+	job_keep(&clean, line.data, line.len);
+	snprintf(job->reason, sizeof(job->reason), "%s", buf_str(&clean));
+	buf_done(&line);
+	buf_done(&clean);
+}
+
 void job_step_failed(struct job *job, const char *fmt, ...)
 {
 	char why[400];
@@ -400,23 +457,22 @@ void job_step_failed(struct job *job, const char *fmt, ...)
 	va_end(ap);
 	log_error("deployment %s: %s: %s", job->id, step_names[job->step], why);
 	job_say(job, "%s", why);
-	if (!job->is_back)
-		snprintf(job->reason, sizeof(job->reason), "%s: %s",
-			step_names[job->step], why);
-	else
-		job->has_failed_back = true;
+	job_keep_reason(job, why);
 	job_stop_step(job);
 	job_write_failed(job);
 }
 
 void job_say(struct job *job, const char *fmt, ...)
 {
+	struct buf line = BUF_INIT;
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vprintf(&job->output, fmt, ap);
+	buf_vprintf(&line, fmt, ap);
 	va_end(ap);
+	job_keep(&job->output, line.data, line.len);
 	buf_putc(&job->output, '\n');
+	buf_done(&line);
 }
 
 static void job_over(struct job *job)
@@ -436,8 +492,7 @@ static const char *job_end_state(const struct job *job)
 static void job_end(struct job *job)
 {
 	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
-		job_end_state(job),
-		job->reason[0] != '\0' ? job->reason : NULL };
+		job_end_state(job), job->cause };
 
 	job->is_over = true;
 	job_ask(job, &job_end_node, values, false, job_over, job_end);
@@ -447,8 +502,8 @@ void job_renewed(struct job *job, const struct pg_result *r)
 {
 	if (job->is_back || job->is_over || strcmp(job_text(r, 3), "BACK") != 0)
 		return;
-	snprintf(job->reason, sizeof(job->reason), "%s",
-		*job_text(r, 11) == 't' ? "aborted" : "another node failed");
+	job->cause =
+		*job_text(r, 11) == 't' ? "aborted" : "another node failed";
 	job_stop_step(job);
 	job_go_back(job);
 }
@@ -489,30 +544,12 @@ static void job_on_output(const char *output, size_t len, void *arg)
 	(void)pg_query(job->deploy->pg, &job_put_output, values, NULL, NULL);
 }
 
-/* Text for the database: no NUL, and UTF-8. */
-static void job_keep_output(struct job *job, const char *text, size_t len)
-{
-	size_t good;
-
-	while (len > 0) {
-		good = utf8_valid(text, len);
-		buf_add(&job->output, text, good);
-		text += good;
-		len -= good;
-		if (len > 0) {
-			buf_putc(&job->output, '?');
-			text++;
-			len--;
-		}
-	}
-}
-
 static void job_on_command(const struct command_end *end, void *arg)
 {
 	struct job *job = arg;
 
 	job->command = NULL;
-	job_keep_output(job, end->output, end->len);
+	job_keep(&job->output, end->output, end->len);
 	if (end->code != 0)
 		job_step_failed(job, "%s: %s", job->program, end->why);
 	else

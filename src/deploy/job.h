@@ -76,18 +76,19 @@ struct job {
 	bool is_push;
 	char version[JOB_VERSION_MAX + 1];
 	char from[JOB_VERSION_MAX + 1]; /* "": nothing was current */
-	bool is_known;                  /* from is */
+	bool is_known;                  /* from is written down */
 	char *consumers; /* the key before it was lowered; NULL: none */
 	bool is_lowered, is_switched;
 	bool is_back;
-	bool is_canary;       /* the other nodes wait for how it does here */
-	bool is_over;         /* its end is being told */
-	bool has_failed_back; /* a step of the way back went wrong */
+	bool is_canary; /* the other nodes wait for how it does here */
+	bool is_over;   /* its end is being told */
 	unsigned turn;  /* what was asked in an earlier one is of no use */
 	enum step step; /* under way */
 	char step_id[24];
 	struct buf output; /* of the step */
-	char reason[512];
+	char reason[512];  /* of the step that failed last */
+	const char *cause; /* of going back, when no step of this node is */
+	char missed[256];  /* by the step, on the way back: it goes on */
 	/* What the step waits for; at most one of them. */
 	struct command *command;
 	struct control *control;
@@ -150,6 +151,9 @@ void job_drop_env(struct job *job);
 void release_mark_failed(const struct job *job);
 /* Remove what a fetch has downloaded. */
 void release_drop_archive(const struct job *job);
+
+/* What is current here, unless that was written down.  0, or -1 with err. */
+int switch_read_from(struct job *job, struct err *err);
 
 /* What begins each step: release.c, switch.c, watch.c. */
 extern void (*const step_begin[STEP_COUNT])(struct job *job);

@@ -171,13 +171,11 @@ void release_mark_failed(const struct job *job)
 
 static bool release_has_failed(const struct job *job)
 {
-	char current[JOB_VERSION_MAX + 1];
 	char *mark = release_mark(job);
 	bool has_failed = job->is_push && access(mark, F_OK) == 0;
 
 	free(mark);
-	files_current(job->deploy->options->root, current, sizeof(current));
-	return has_failed && strcmp(job->version, current) != 0;
+	return has_failed && strcmp(job->version, job->from) != 0;
 }
 
 static void release_forgotten(struct job *job)
@@ -203,7 +201,9 @@ void step_fetch(struct job *job)
 {
 	struct err err;
 
-	if (release_has_failed(job)) {
+	if (switch_read_from(job, &err) != 0) {
+		job_step_failed(job, "%s", err.text);
+	} else if (release_has_failed(job)) {
 		release_forget(job);
 	} else if (release_is_there(job)) {
 		job_say(job, "releases/%s is there", job->version);

@@ -3,6 +3,7 @@
  * switch - the steps that change what runs: consumers down, the link, the
  * pools, consumers up.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,12 +248,26 @@ void step_restore(struct job *job)
 	free(key);
 }
 
+/* A link that leads nowhere is worse than the wrong one. */
+static bool switch_is_there(const struct job *job, const char *version)
+{
+	char *path = job_path(job, "releases/%s", version);
+	bool is_there = *version == '\0' || files_is_directory(path);
+
+	free(path);
+	return is_there;
+}
+
 static void switch_link(struct job *job)
 {
 	const char *to = job->is_back ? job->from : job->version;
 	struct err err;
 
 	job->is_switched = true;
+	if (!switch_is_there(job, to)) {
+		job_step_failed(job, "releases/%s is gone", to);
+		return;
+	}
 	if (files_switch(job->deploy->options->root, to, &err) != 0) {
 		job_step_failed(job, "%s", err.text);
 		return;
@@ -270,8 +285,18 @@ static void switch_known(struct job *job)
 	job_note(job, &switch_note_switched, NULL, switch_link);
 }
 
+int switch_read_from(struct job *job, struct err *err)
+{
+	if (job->is_known)
+		return 0;
+	return files_current(
+		job->deploy->options->root, job->from, sizeof(job->from), err);
+}
+
 void step_switch(struct job *job)
 {
+	struct err err;
+
 	if (job->is_back) {
 		if (job->is_switched)
 			switch_link(job);
@@ -279,15 +304,40 @@ void step_switch(struct job *job)
 			job_step_done(job);
 	} else if (job->is_known) {
 		switch_known(job);
+	} else if (switch_read_from(job, &err) != 0) {
+		job_step_failed(job, "%s", err.text);
 	} else {
-		files_current(job->deploy->options->root, job->from,
-			sizeof(job->from));
 		job_note(job, &switch_note_from,
 			job->from[0] != '\0' ? job->from : NULL, switch_known);
 	}
 }
 
 static void switch_roll(struct job *job);
+
+/* What was asked of the governor last. */
+static const char *switch_asked(const struct job *job)
+{
+	if (job->at > 0)
+		return job->deploy->options->pools.items[job->at - 1];
+	return job->is_back ? "the configuration" : "the new configuration";
+}
+
+/* On the way back each pool gets its old release, whatever becomes of the
+ * others; where there was none, they can't be told to come up. */
+static void switch_refused(struct job *job)
+{
+	size_t len = strlen(job->missed);
+
+	if (!job->is_back) {
+		job_step_failed(job, "%s was refused", switch_asked(job));
+		return;
+	}
+	if (job->from[0] != '\0')
+		snprintf(job->missed + len, sizeof(job->missed) - len, "%s%s",
+			len > 0 ? ", " : "", switch_asked(job));
+	job->at++;
+	switch_roll(job);
+}
 
 static void switch_on_control(int status, const char *text, void *arg)
 {
@@ -302,11 +352,16 @@ static void switch_on_control(int status, const char *text, void *arg)
 		/* The governor ended meanwhile: its successor is asked. */
 		job_wait(job, US_PER_S, switch_again);
 	} else {
-		job_step_failed(job, "%s",
-			job->at == 0 ? "the new configuration was refused"
-				     : job->deploy->options->pools
-					       .items[job->at - 1]);
+		switch_refused(job);
 	}
+}
+
+static void switch_rolled(struct job *job)
+{
+	if (job->missed[0] != '\0')
+		job_step_failed(job, "%s was refused", job->missed);
+	else
+		job_step_done(job);
 }
 
 /* First the configuration, of which a release may bring a part; then each
@@ -318,7 +373,7 @@ static void switch_roll(struct job *job)
 	char *path;
 
 	if (job->at > o->pools.count) {
-		job_step_done(job);
+		switch_rolled(job);
 		return;
 	}
 	path = job->at == 0 ? xstrdup("/reload")
@@ -337,10 +392,11 @@ static void switch_roll(struct job *job)
 
 void step_reload(struct job *job)
 {
-	if (job->is_back && (!job->is_switched || job->from[0] == '\0')) {
+	if (job->is_back && !job->is_switched) {
 		job_step_done(job);
 		return;
 	}
 	job->at = 0;
+	job->missed[0] = '\0';
 	switch_roll(job);
 }

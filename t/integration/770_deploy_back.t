@@ -1,0 +1,115 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: ISC
+#
+# What else may be wrong when a release comes or goes back: the first of all,
+# a link that is not ours, a process.yaml that was broken meanwhile, and texts
+# that are no texts.
+use strict;
+use warnings;
+use utf8;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use DeployNode;
+use PgServer;
+use Reeve qw(slurp spew wait_until);
+
+PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
+
+# Its 63rd byte is the first of a letter of two.
+my $odd = '/' . 'x' x 61 . "\xc3\xbc" . 'x' x 20;
+my $app = DeployNode->new(name => 'back', options => <<'YAML', pools => <<"YAML");
+    hooks: { prepare: "echo from $REEVE_FROM_VERSION; if test -e prepare.sh; then exec sh ./prepare.sh; fi", after_switch: "if test -e after.sh; then exec sh ./after.sh; fi" }
+YAML
+  odd:
+    kind: deploy
+    root: \@DIR\@/odd
+    source: { directory: \@DIR\@/packages }
+    hooks: { prepare: ["$odd"] }
+YAML
+my $root = $app->root;
+
+sub pushed
+{
+	my ($version, $wanted, $title, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($exit, $out, $err) = $app->ctl('deploy', 'push', $version, '--app', $name // 'app',
+		'--wait');
+	is($exit, $wanted, $title) or diag($out, $err, $app->node->log);
+	return $out;
+}
+
+subtest 'the very first release fails' => sub {
+	$app->release('v1', 'after.sh' => "exit 3\n");
+	my ($before) = $app->node->wait_pool('web', 1);
+	pushed('v1', 1, 'its push ends');
+	is($app->current, '', 'there is no current release');
+	is($app->says, 'v1', 'its pool had come up');
+	my ($pid) = $app->node->wait_pool('web', 1);
+	isnt(readlink "/proc/$pid/cwd", "$root/releases/v1", 'and runs it no longer');
+};
+
+subtest 'a link that leads elsewhere' => sub {
+	mkdir "$root/other" or die "other: $!";
+	symlink 'other', "$root/current" or die "current: $!";
+	$app->release('v2');
+	like(pushed('v2', 1, 'is no release'), qr/fetch: \S+ leads to other, which is no release/,
+		'which is told');
+	is($app->current, 'other', 'and it stays');
+	unlink "$root/current";
+	mkdir "$root/current" or die "current: $!";
+	like(pushed('v2', 1, 'nor is a directory'), qr/current is no link/, 'which is told');
+	rmdir "$root/current";
+	symlink "$root/releases/gone", "$root/current" or die "current: $!";
+	$app->release('v3', 'after.sh' => "exit 3\n");
+	pushed('v3', 1, 'where a release is gone there is none to go back to');
+	is($app->current, '', 'and nothing leads there');
+	pushed('v2', 0, 'nor is it in the way');
+	is($app->says, 'v2', 'of the next');
+};
+
+subtest 'process.yaml is broken on the way' => sub {
+	$app->release('v4', 'after.sh' => <<'SH');
+: > $REEVE_ROOT/waits
+while test -e $REEVE_ROOT/waits; do sleep 0.02; done
+exit 3
+SH
+	my ($exit, $id) = $app->ctl('deploy', 'push', 'v4', '--app', 'app');
+	chomp $id;
+	wait_until { -e "$root/waits" } 10, 'it comes to its hook';
+	my $good = slurp($app->node->config);
+	spew($app->node->config, "$good\nprocesses: [\n");
+	unlink "$root/waits";
+	is($app->wait_over($id), 'ROLLED_BACK', 'it goes back');
+	spew($app->node->config, $good);
+	is($app->current, 'releases/v2', 'to the release before');
+	wait_until { $app->says eq 'v2' } 10;
+	is($app->says, 'v2', 'which runs');
+	is($app->pg->psql("SELECT reason FROM reeve.deployments WHERE id = '$id'"),
+		'back: after_switch: /bin/sh: exit status 3;'
+		. ' back: back: reload: the configuration was refused', 'what was not done is told');
+};
+
+subtest 'the release before is gone' => sub {
+	$app->release('v5', 'after.sh' => <<'SH');
+mv ../v2 ../v2.moved
+exit 3
+SH
+	like(pushed('v5', 1, 'when one fails'), qr/; back: back: switch: releases\/v2 is gone/,
+		'it is told');
+	is($app->current, 'releases/v5', 'and current still leads somewhere');
+	rename "$root/releases/v2.moved", "$root/releases/v2";
+	pushed('v2', 0, 'it comes back when it is there');
+};
+
+subtest 'texts that are none' => sub {
+	$app->release('v6', 'prepare.sh' => q(printf 'a\0b\377c\n') . "\n");
+	my $out = pushed('v6', 0, 'a hook may print what it likes');
+	like($out, qr/from v2\n\s+a\?b\?c$/m, 'and all of it is kept');
+	like(pushed('v6', 1, 'a name that is cut in a letter', 'odd'),
+		qr/odd v6: FAILED: back: prepare: \S+x\?: /, 'does not keep it from its end');
+};
+
+is($app->node->stop, 0, 'it stops');
+done_testing();
