@@ -6,7 +6,8 @@ CREATE TABLE reeve.deployments (
 	id uuid PRIMARY KEY DEFAULT reeve.uuid_new(),
 	app text NOT NULL, -- the pool of kind deploy
 	kind text NOT NULL CHECK (kind IN ('push', 'rollback')),
-	version text NOT NULL CHECK (version ~ '^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$'),
+	version text NOT NULL CHECK (version ~ '^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$'
+		AND version !~ '[.](partial|archive)([.]|$)'), -- names beside releases
 	from_version text, -- what ran before
 	strategy text -- NULL: the node that takes it says
 		CHECK (strategy IN ('rolling', 'all', 'canary')),

@@ -26,6 +26,10 @@ BEGIN
 		RAISE EXCEPTION 'version: letters, digits and . _ + -, the first a letter or a digit, at most 100'
 			USING ERRCODE = 'RV422';
 	END IF;
+	IF version ~ '[.](partial|archive)([.]|$)' THEN
+		RAISE EXCEPTION 'version: .partial and .archive are names of what is not yet a release'
+			USING ERRCODE = 'RV422';
+	END IF;
 	IF NOT EXISTS (SELECT FROM deploy_members m WHERE m.app = app) THEN
 		RAISE EXCEPTION 'no node has an application of this name' USING ERRCODE = 'RV404';
 	END IF;

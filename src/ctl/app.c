@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "conf/conf.h"
@@ -40,6 +41,22 @@ int app_find(const struct ctl *c, const struct conf *conf, const char **ret_app,
 	return EXIT_OK;
 }
 
+/* releases/VERSION.partial and .archive are of another version. */
+static bool app_is_reserved(const char *version)
+{
+	static const char *const words[] = { ".partial", ".archive" };
+	const char *at;
+	size_t i, len;
+
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		len = strlen(words[i]);
+		for (at = version; (at = strstr(at, words[i])) != NULL; at++)
+			if (at[len] == '\0' || at[len] == '.')
+				return true;
+	}
+	return false;
+}
+
 int app_check_version(const char *version)
 {
 	const char *at = version;
@@ -47,10 +64,12 @@ int app_check_version(const char *version)
 	while (isalnum((unsigned char)*at) ||
 		(at > version && *at != '\0' && strchr("._+-", *at) != NULL))
 		at++;
-	if (*at == '\0' && at > version && at - version <= APP_VERSION_MAX)
+	if (*at == '\0' && at > version && at - version <= APP_VERSION_MAX &&
+		!app_is_reserved(version))
 		return EXIT_OK;
 	return ctl_fail(EXIT_USAGE,
 		"\"%s\" is no version: letters, digits and . _ + -, the first "
-		"a letter or a digit, at most %d",
+		"a letter or a digit, at most %d, and neither .partial nor "
+		".archive",
 		version, APP_VERSION_MAX);
 }

@@ -143,6 +143,26 @@ static int files_share_one(
 	return access(shared, F_OK) == 0 ? 0 : files_make(shared, err);
 }
 
+/* No directory of a release above a path is a link: behind one would be what is
+ * not its own.  start: where its name ends. */
+static int files_check_above(const char *inside, size_t start, struct err *err)
+{
+	char *above = xstrdup(inside), *at = above + start;
+	struct stat st;
+	int rc = 0;
+
+	while (rc == 0 && (at = strchr(at + 1, '/')) != NULL) {
+		*at = '\0';
+		if (lstat(above, &st) == 0 && S_ISLNK(st.st_mode))
+			rc = err_set(err, 0,
+				"%s is a link: nothing behind it can be shared",
+				above);
+		*at = '/';
+	}
+	free(above);
+	return rc;
+}
+
 int files_share(const char *root, const char *release,
 	const struct conf_strings *paths, struct err *err)
 {
@@ -153,7 +173,9 @@ int files_share(const char *root, const char *release,
 	for (i = 0; rc == 0 && i < paths->count; i++) {
 		shared = xasprintf("%s/shared/%s", root, paths->items[i]);
 		inside = xasprintf("%s/%s", release, paths->items[i]);
-		rc = files_share_one(shared, inside, err);
+		rc = files_check_above(inside, strlen(release), err);
+		if (rc == 0)
+			rc = files_share_one(shared, inside, err);
 		if (rc == 0 && symlink(shared, inside) == -1)
 			rc = err_errno(err, "%s", inside);
 		free(shared);

@@ -98,11 +98,15 @@ struct job {
 	void (*after)(struct job *job); /* of the command */
 	char program[64];
 	char *words[JOB_WORDS_MAX];
-	char **env;                 /* of hooks, NULL at the end; NULL: none */
-	int64_t shown_us;           /* when its output was last written down */
-	size_t at;                  /* the pool of the step */
-	int64_t began_us, until_us; /* of watch */
-	int bad;                    /* looks in a row */
+	char **env;       /* of hooks, NULL at the end; NULL: none */
+	int64_t shown_us; /* when its output was last written down */
+	size_t at;        /* the pool of the step, or the part */
+	/* The parts of fetch, verify and unpack. */
+	size_t part_end;    /* at the first that is another step's */
+	size_t part_output; /* where its output begins in that of the step */
+	void (*part_next)(struct job *job); /* when all are done */
+	int64_t began_us, until_us;         /* of watch */
+	int bad;                            /* looks in a row */
 };
 
 /* Begin with what reeve.deploy_look has told (row 0), or go on with it. */

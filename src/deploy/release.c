@@ -2,9 +2,7 @@
 /*
  * release - a version on its way into releases/, and out of it.
  */
-#include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,20 +14,9 @@
 #include "base/clock.h"
 #include "deploy/files.h"
 #include "deploy/job.h"
+#include "deploy/source.h"
 
 #define RELEASE_STEP_US (10 * 60 * (int64_t)US_PER_S)
-#define RELEASE_SUM_LEN 64
-
-/* What is put behind an archive's name for its proof. */
-static const char *const release_proofs[] = {
-	[DEPLOY_VERIFY_NONE] = "",
-	[DEPLOY_VERIFY_SHA256] = ".sha256",
-	[DEPLOY_VERIFY_MINISIGN] = ".minisig",
-	[DEPLOY_VERIFY_GPG] = ".asc",
-};
-
-static const char *const release_suffixes[] = { ".tar.gz", ".tgz", ".tar.xz",
-	".tar.zst", ".tar.bz2", ".tar", NULL };
 
 static bool release_is_there(const struct job *job)
 {
@@ -40,112 +27,77 @@ static bool release_is_there(const struct job *job)
 	return is_there;
 }
 
-/* The archive of a version; heap, or NULL: there is none. */
-static char *release_archive(const struct job *job)
+/* Where it is put until it is whole; the place is heap. */
+static struct source release_source(const struct job *job)
 {
-	const struct deploy_options *o = job->deploy->options;
-	char *path;
-	size_t i;
-
-	if (o->url != NULL)
-		return job_path(job, "releases/%s.archive", job->version);
-	for (i = 0; release_suffixes[i] != NULL; i++) {
-		path = xasprintf("%s/%s%s", o->directory, job->version,
-			release_suffixes[i]);
-		if (access(path, R_OK) == 0)
-			return path;
-		free(path);
-	}
-	return NULL;
+	return (struct source){ .options = job->deploy->options,
+		.version = job->version,
+		.place = job_path(job, "releases/%s", job->version) };
 }
 
-/* The URL of a version, with more behind it; heap. */
-static char *release_url(const struct job *job, const char *more)
+static void release_go_on(struct job *job);
+
+static void release_on_part(struct job *job)
 {
-	static const char mark[] = "{version}";
-	const char *url = job->deploy->options->url;
-	struct buf out = BUF_INIT;
-	const char *at;
+	struct source s = release_source(job);
+	struct err err;
+	int rc = source_check(&s, (enum source_part)job->at,
+		buf_str(&job->output) + job->part_output, &err);
 
-	while ((at = strstr(url, mark)) != NULL) {
-		buf_add(&out, url, (size_t)(at - url));
-		buf_puts(&out, job->version);
-		url = at + sizeof(mark) - 1;
-	}
-	buf_printf(&out, "%s%s", url, more);
-	return buf_take(&out);
-}
-
-static void release_download(
-	struct job *job, const char *more, void (*next)(struct job *job))
-{
-	char *url = release_url(job, more);
-	char *to = job_path(job, "releases/%s.archive%s", job->version, more);
-
-	job_say(job, "%s", url);
-	job_run_words(job,
-		(const char *[]){ "curl", "-fsSL", "--proto", "=http,https",
-			"--retry", "2", "-o", to, "--", url, NULL },
-		job->deploy->options->fetch_timeout_us, next);
-	free(url);
-	free(to);
-}
-
-static void release_download_proof(struct job *job)
-{
-	const char *more = release_proofs[job->deploy->options->verify];
-
-	if (*more == '\0')
-		job_step_done(job);
-	else
-		release_download(job, more, job_step_done);
-}
-
-static void release_clone(struct job *job)
-{
-	const struct deploy_options *o = job->deploy->options;
-	char *to = job_path(job, "releases/%s.partial", job->version);
-
-	job_run_words(job,
-		(const char *[]){ "git", "-c", "advice.detachedHead=false",
-			"clone", "--quiet", "--depth", "1", "--branch",
-			job->version, "--", o->git, to, NULL },
-		o->fetch_timeout_us, job_step_done);
-	free(to);
-}
-
-static void release_get(struct job *job)
-{
-	const struct deploy_options *o = job->deploy->options;
-	char *archive;
-
-	if (o->git != NULL) {
-		release_clone(job);
+	free(s.place);
+	if (rc != 0) {
+		job_step_failed(job, "%s", err.text);
 		return;
 	}
-	if (o->url != NULL) {
-		release_download(job, "", release_download_proof);
-		return;
-	}
-	archive = release_archive(job);
-	if (archive == NULL) {
-		job_step_failed(
-			job, "%s has no %s.tar.gz", o->directory, job->version);
-		return;
-	}
-	job_say(job, "%s", archive);
-	free(archive);
-	job_step_done(job);
+	job->at++;
+	release_go_on(job);
 }
 
-/* What an earlier try has left. */
-static void release_clear(struct job *job, void (*next)(struct job *job))
+/* The parts from job->at to job->part_end. */
+static void release_go_on(struct job *job)
 {
-	char *partial = job_path(job, "releases/%s.partial", job->version);
+	struct source s = release_source(job);
+	struct source_command c;
+	struct err err;
+	int rc = 0;
 
-	job_run_words(job, (const char *[]){ "rm", "-rf", "--", partial, NULL },
-		RELEASE_STEP_US, next);
-	free(partial);
+	job_drop_env(job);
+	job->env = source_env(&s);
+	while (job->at < job->part_end) {
+		rc = source_command(&s, (enum source_part)job->at, &c, &err);
+		if (rc != 0)
+			break;
+		job->at++;
+	}
+	free(s.place);
+	job->part_output = job->output.len;
+	if (rc == 1) {
+		job_run_words(job, (const char *const *)c.words, c.timeout_us,
+			release_on_part);
+		source_command_done(&c);
+	} else if (rc == 0) {
+		job->part_next(job);
+	} else {
+		job_step_failed(job, "%s", err.text);
+	}
+}
+
+/* Several parts of getting it, one after the other. */
+static void release_run(struct job *job, enum source_part first,
+	enum source_part last, void (*next)(struct job *job))
+{
+	job->at = first;
+	job->part_end = (size_t)last + 1;
+	job->part_next = next;
+	release_go_on(job);
+}
+
+void release_drop_archive(const struct job *job)
+{
+	struct source s = release_source(job);
+
+	source_drop_archive(&s);
+	free(s.place);
 }
 
 /* Says that what is there did not do: a push gets it anew. */
@@ -216,133 +168,26 @@ void step_fetch(struct job *job)
 	} else if (files_make_root(job->deploy->options->root, &err) != 0) {
 		job_step_failed(job, "%s", err.text);
 	} else {
-		release_clear(job, release_get);
+		release_run(job, SOURCE_CLEAR, SOURCE_GET_PROOF, job_step_done);
 	}
-}
-
-/* The first word of a file with a sum. */
-static int release_read_sum(
-	const char *path, char ret_sum[RELEASE_SUM_LEN + 1], struct err *err)
-{
-	char *text = files_read(path, 4096, err);
-	size_t i, len;
-
-	if (text == NULL)
-		return -1;
-	len = strspn(text, "0123456789abcdefABCDEF");
-	if (len != RELEASE_SUM_LEN) {
-		free(text);
-		return err_set(
-			err, 0, "%s does not begin with a SHA-256", path);
-	}
-	for (i = 0; i < len; i++)
-		ret_sum[i] = (char)tolower((unsigned char)text[i]);
-	ret_sum[len] = '\0';
-	free(text);
-	return 0;
-}
-
-static void release_compare(struct job *job)
-{
-	char *archive = release_archive(job);
-	char *proof = xasprintf("%s.sha256", archive);
-	char sum[RELEASE_SUM_LEN + 1];
-	struct err err;
-
-	if (release_read_sum(proof, sum, &err) != 0)
-		job_step_failed(job, "%s", err.text);
-	else if (strncmp(buf_str(&job->output), sum, RELEASE_SUM_LEN) != 0)
-		job_step_failed(job, "the SHA-256 of %s is not that of %s",
-			archive, proof);
-	else
-		job_step_done(job);
-	free(archive);
-	free(proof);
-}
-
-static void release_verify_archive(struct job *job, const char *archive)
-{
-	const struct deploy_options *o = job->deploy->options;
-	char *proof = xasprintf("%s%s", archive, release_proofs[o->verify]);
-
-	if (o->verify == DEPLOY_VERIFY_SHA256)
-		job_run_words(job,
-			(const char *[]){ "sha256sum", "--", archive, NULL },
-			RELEASE_STEP_US, release_compare);
-	else if (o->verify == DEPLOY_VERIFY_MINISIGN)
-		job_run_words(job,
-			(const char *[]){ "minisign", "-Vm", archive, "-x",
-				proof, "-p", o->verify_key, NULL },
-			RELEASE_STEP_US, job_step_done);
-	else
-		job_run_words(job,
-			(const char *[]){ "gpgv", "--keyring", o->verify_key,
-				"--", proof, archive, NULL },
-			RELEASE_STEP_US, job_step_done);
-	free(proof);
-}
-
-static void release_verify_tag(struct job *job)
-{
-	char *partial = job_path(job, "releases/%s.partial", job->version);
-	char *home =
-		xasprintf("GNUPGHOME=%s", job->deploy->options->verify_key);
-
-	job_run_words(job,
-		(const char *[]){ "env", home, "git", "-C", partial,
-			"verify-tag", "--", job->version, NULL },
-		RELEASE_STEP_US, job_step_done);
-	free(home);
-	free(partial);
 }
 
 void step_verify(struct job *job)
 {
-	const struct deploy_options *o = job->deploy->options;
-	char *archive;
-
-	if (o->verify == DEPLOY_VERIFY_NONE || release_is_there(job)) {
+	if (release_is_there(job))
 		job_step_done(job);
-		return;
-	}
-	if (o->git != NULL) {
-		release_verify_tag(job);
-		return;
-	}
-	archive = release_archive(job);
-	if (archive == NULL)
-		job_step_failed(job, "the archive is gone");
 	else
-		release_verify_archive(job, archive);
-	free(archive);
+		release_run(job, SOURCE_PROVE, SOURCE_PROVE, job_step_done);
 }
 
-/* What was downloaded is needed no more. */
-void release_drop_archive(const struct job *job)
+/* All of it is on the disk: now it may have its name. */
+static void release_name(struct job *job)
 {
-	const struct deploy_options *o = job->deploy->options;
-	char *archive, *proof;
-
-	if (o->url == NULL)
-		return;
-	archive = release_archive(job);
-	proof = xasprintf("%s%s", archive, release_proofs[o->verify]);
-	(void)unlink(archive);
-	(void)unlink(proof);
-	free(archive);
-	free(proof);
-}
-
-/* The tree is whole: its shared paths, and its name. */
-static void release_publish(struct job *job)
-{
-	const struct deploy_options *o = job->deploy->options;
 	char *partial = job_path(job, "releases/%s.partial", job->version);
 	char *final = job_path(job, "releases/%s", job->version);
 	struct err err;
 
-	if (files_share(o->root, partial, &o->shared, &err) != 0 ||
-		files_rename(partial, final, &err) != 0) {
+	if (files_rename(partial, final, &err) != 0) {
 		job_step_failed(job, "%s", err.text);
 	} else {
 		/* Its age is told by when it came, not when it was packed. */
@@ -354,33 +199,28 @@ static void release_publish(struct job *job)
 	free(final);
 }
 
-static void release_extract(struct job *job)
+static void release_publish(struct job *job)
 {
+	const struct deploy_options *o = job->deploy->options;
 	char *partial = job_path(job, "releases/%s.partial", job->version);
-	char *archive = release_archive(job);
+	struct err err;
 
-	if (archive == NULL)
-		job_step_failed(job, "the archive is gone");
-	else if (mkdir(partial, 0755) == -1)
-		job_step_failed(job, "%s: %s", partial, strerror(errno));
+	if (files_share(o->root, partial, &o->shared, &err) != 0)
+		job_step_failed(job, "%s", err.text);
 	else
 		job_run_words(job,
-			(const char *[]){ "tar", "-xf", archive, "-C", partial,
-				"--no-same-owner", NULL },
-			job->deploy->options->fetch_timeout_us,
-			release_publish);
+			(const char *[]){ "sync", "-f", "--", partial, NULL },
+			RELEASE_STEP_US, release_name);
 	free(partial);
-	free(archive);
 }
 
 void step_unpack(struct job *job)
 {
 	if (release_is_there(job))
 		job_step_done(job);
-	else if (job->deploy->options->git != NULL)
-		release_publish(job);
 	else
-		release_clear(job, release_extract);
+		release_run(job, SOURCE_CLEAR_TREE, SOURCE_INSPECT,
+			release_publish);
 }
 
 /* A release that may go. */

@@ -201,6 +201,7 @@ void step_gate(struct job *job)
 {
 	char *ctl = watch_find_ctl();
 
+	job_drop_env(job);
 	job_run_words(job,
 		(const char *[]){ ctl, "-c", job->deploy->conf->path, "deploy",
 			"gate", job->version, "--app", job->deploy->pool->name,

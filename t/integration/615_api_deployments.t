@@ -83,6 +83,8 @@ is($api->call('POST', $path, $admin, { app => 'nobody', version => 'v1' })->{sta
 	'an application that no node has is none');
 is($api->call('POST', $path, $admin, { app => 'shop', version => '../v1' })->{status}, 422,
 	'a path is no version');
+is($api->call('POST', $path, $admin, { app => 'shop', version => 'v1.partial' })->{status}, 422,
+	'nor is what is not yet one');
 is($api->call('GET', $path, $api->token('default', 'operator'))->{status}, 403,
 	'an operator may not');
 is($api->call('GET', $path, $api->token('acme', 'admin'))->{status}, 403,

@@ -78,6 +78,8 @@ subtest 'what can go wrong' => sub {
 	$stays->('v4', qr/ROLLED_BACK/);
 	my ($exit, $out, $err) = $app->ctl('deploy', 'push', '../v1');
 	is($exit, 2, 'a version is no path');
+	is(($app->ctl('deploy', 'push', "v1.$_"))[0], 2, "v1.$_ is not of another one")
+		for qw(partial archive archive.asc);
 };
 
 subtest 'a crash' => sub {

@@ -9,6 +9,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use File::Copy qw(copy);
+use File::Path qw(make_path);
+use POSIX qw(mkfifo);
 use Test::More;
 use DeployNode;
 use PgServer;
@@ -48,6 +50,15 @@ $pool    root: $dir/signed
     source: { directory: \@DIR\@/packages }
     verify: gpg
     verify_key: $dir/keyring.gpg
+  tags:
+$pool    root: $dir/tags
+    source: { git: $dir/repository }
+    verify: gpg
+    verify_key: $dir/gnupg
+  odd:
+$pool    root: $dir/odd
+    source: { directory: \@DIR\@/packages }
+    shared: [data/kept]
   small:
 $pool    root: $dir/small
     source: { directory: \@DIR\@/packages }
@@ -96,7 +107,8 @@ subtest 'a repository of git' => sub {
 	run(@git, qw(tag v1));
 	pushes('fromgit', 'v1', 0, undef, 'a tag is a version');
 	is(slurp("$dir/git/current/file"), 'one', 'its files are there');
-	pushes('fromgit', 'v2', 1, qr/Remote branch v2 not found/, 'a missing tag is none');
+	run(@git, qw(branch v2));
+	pushes('fromgit', 'v2', 1, qr{couldn't find remote ref refs/tags/v2}, 'a branch is none');
 	is(readlink "$dir/git/current", 'releases/v1', 'the one before stays');
 	is_deeply([glob "$dir/git/releases/*"], ["$dir/git/releases/v1"], 'alone');
 };
@@ -118,7 +130,7 @@ subtest 'a signature of minisign' => sub {
 	copy("$packages/v1.tar.gz.minisig", "$packages/v2.tar.gz.minisig");
 	pushes('mini', 'v1', 0, undef, 'the right one will do');
 	pushes('mini', 'v2', 1, qr/Signature verification failed/, 'that of another will not');
-	pushes('mini', 'v3', 1, qr/verify: minisign: exit status/, 'none will not');
+	pushes('mini', 'v3', 1, qr/fetch: cp: exit status/, 'none will not');
 	is(readlink "$dir/mini/current", 'releases/v1', 'the one before stays');
 };
 
@@ -130,11 +142,43 @@ subtest 'a signature of gpg' => sub {
 	run(@gpg, '--output', "$dir/keyring.gpg", '--export');
 	run(@gpg, '--armor', '--detach-sign', "$packages/v1.tar.gz");
 	copy("$packages/v1.tar.gz.asc", "$packages/v2.tar.gz.asc");
+	my @git = ('git', '-C', "$dir/repository", '-c', 'user.name=t', '-c', 'user.email=t@localhost');
+	run(@git, qw(tag -u t@localhost -m s1 s1));
+	run(@git, qw(update-ref refs/tags/s2 refs/tags/s1));
+	run(@git, qw(tag -a -m s3 s3));
 	run_command(10, qw(gpgconf --kill gpg-agent));
+	pushes('tags', 's1', 0, undef, 'a signed tag will do');
+	pushes('tags', 's2', 1, qr/verify: what was signed is another tag than s2/,
+		'one under a new name will not');
+	pushes('tags', 's3', 1, qr/verify: git: exit status 1/, 'nor one without a signature');
+	is_deeply([glob "$dir/tags/releases/*"], ["$dir/tags/releases/s1"], 'the first stays, alone');
 	pushes('signed', 'v1', 0, undef, 'the right one will do');
 	pushes('signed', 'v2', 1, qr/BAD signature/, 'that of another will not');
-	pushes('signed', 'v3', 1, qr/verify: gpgv: exit status/, 'none will not');
+	pushes('signed', 'v3', 1, qr/fetch: cp: exit status/, 'none will not');
 	is(readlink "$dir/signed/current", 'releases/v1', 'the one before stays');
+};
+
+subtest 'what is not the release itself' => sub {
+	my $tree = "$packages/v1.tree";
+	mkfifo("$tree/pipe", 0644) or die "mkfifo: $!";
+	$app->pack('v1');
+	pushes('odd', 'v1', 1, qr{v1\.partial/pipe\n.*no release has devices}s, 'a pipe is refused');
+	unlink "$tree/pipe";
+	if (is_root()) {
+		chmod 04755, "$tree/serve.sh";
+		$app->pack('v1');
+		pushes('odd', 'v1', 1, qr{v1\.partial/serve\.sh\n.*setuid}s, 'a setuid bit is refused');
+		chmod 0755, "$tree/serve.sh";
+	}
+	make_path("$dir/away/kept");
+	symlink "$dir/away", "$tree/data" or die "symlink: $!";
+	$app->pack('v1');
+	pushes('odd', 'v1', 1, qr{data is a link}, 'nothing is shared behind a link');
+	ok(-d "$dir/away/kept", 'where all stays as it was');
+	unlink "$tree/data";
+	$app->pack('v1');
+	pushes('odd', 'v1', 0, undef, 'without all that it will do');
+	is(readlink "$dir/odd/current/data/kept", "$dir/odd/shared/data/kept", 'and what is shared is');
 };
 
 subtest 'a full disk' => sub {
