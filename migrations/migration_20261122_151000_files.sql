@@ -7,7 +7,8 @@
 -- does.  One of the same name that is not from a file is left alone.
 --
 -- Returns what was done to which: `new`, `changed`, `back`, `disabled`,
--- `foreign`.
+-- `foreign`; `alone` depends on none, for the one it names is not there, or
+-- depends on it.
 CREATE FUNCTION reeve.definitions_sync(file text, wanted jsonb)
 RETURNS TABLE (what text, name text)
 LANGUAGE plpgsql SET search_path = reeve, pg_temp AS $$
@@ -16,6 +17,7 @@ DECLARE
 	w record;
 	was task_definitions;
 	next timestamptz;
+	link record;
 BEGIN
 	PERFORM pg_advisory_xact_lock(hashtext('reeve.definitions_sync'));
 	FOR w IN SELECT x.*, us_time(x.start_us) AS start_at, us_time(x.end_us) AS end_at,
@@ -75,11 +77,32 @@ BEGIN
 				ELSE 'changed' END, w.task_name;
 		END IF;
 	END LOOP;
-	UPDATE task_definitions d SET depends_on = p.id
+	-- What was is undone first: of two that change places, one would else be
+	-- refused.
+	UPDATE task_definitions d SET depends_on = NULL
 	FROM jsonb_to_recordset(wanted) x (task_name text, depends_on text)
 	LEFT JOIN task_definitions p ON p.tenant_id = 'default' AND p.task_name = x.depends_on
 	WHERE d.tenant_id = 'default' AND d.task_name = x.task_name AND d.source = file
-		AND d.depends_on IS DISTINCT FROM p.id;
+		AND d.depends_on IS NOT NULL AND d.depends_on IS DISTINCT FROM p.id;
+	FOR link IN SELECT d.id, d.task_name, p.id AS on_id
+		FROM jsonb_to_recordset(wanted) x (task_name text, depends_on text)
+		JOIN task_definitions d ON d.tenant_id = 'default'
+			AND d.task_name = x.task_name AND d.source = file
+		LEFT JOIN task_definitions p ON p.tenant_id = 'default'
+			AND p.task_name = x.depends_on
+		WHERE x.depends_on IS NOT NULL AND d.depends_on IS NULL
+		ORDER BY d.task_name
+	LOOP
+		BEGIN
+			UPDATE task_definitions d SET depends_on = link.on_id
+				WHERE d.id = link.id AND link.on_id IS NOT NULL;
+			IF NOT FOUND THEN
+				RETURN QUERY SELECT 'alone', link.task_name::text;
+			END IF;
+		EXCEPTION WHEN SQLSTATE 'RV422' THEN
+			RETURN QUERY SELECT 'alone', link.task_name::text;
+		END;
+	END LOOP;
 	RETURN QUERY
 	UPDATE task_definitions d SET status = 'DISABLED', source = file || ' (gone)'
 	WHERE d.tenant_id = 'default' AND d.source = file

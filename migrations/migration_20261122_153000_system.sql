@@ -92,3 +92,34 @@ ALTER TABLE reeve.task_definitions
 	DROP CONSTRAINT task_definitions_depends_on_fkey,
 	ADD CONSTRAINT task_definitions_depends_on_fkey FOREIGN KEY (tenant_id, depends_on)
 		REFERENCES reeve.task_definitions (tenant_id, id) ON DELETE SET NULL (depends_on);
+
+-- Nor on itself, by whatever way: it would never run.  RV422 comes with the name
+-- of the field in the column.
+CREATE FUNCTION reeve.definition_depends() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'UPDATE' AND NEW.depends_on = OLD.depends_on
+			AND NEW.tenant_id = OLD.tenant_id THEN
+		RETURN NEW;
+	END IF;
+	-- Two that close a circle together come one after the other.
+	PERFORM pg_advisory_xact_lock(hashtextextended(NEW.tenant_id || '/depends_on', 5));
+	IF NOT EXISTS (SELECT FROM reeve.task_definitions d
+			WHERE d.id = NEW.depends_on AND d.tenant_id = NEW.tenant_id)
+			AND NEW.depends_on <> NEW.id THEN
+		RAISE EXCEPTION 'there is no such definition'
+			USING ERRCODE = 'RV422', COLUMN = 'dependsOn';
+	END IF;
+	IF EXISTS (WITH RECURSIVE up (id) AS (SELECT NEW.depends_on
+			UNION SELECT d.depends_on FROM up
+				JOIN reeve.task_definitions d ON d.id = up.id
+			WHERE d.depends_on IS NOT NULL)
+			SELECT FROM up WHERE up.id = NEW.id) THEN
+		RAISE EXCEPTION 'depends on this definition itself'
+			USING ERRCODE = 'RV422', COLUMN = 'dependsOn';
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER definition_depends BEFORE INSERT OR UPDATE OF depends_on, tenant_id
+	ON reeve.task_definitions FOR EACH ROW WHEN (NEW.depends_on IS NOT NULL)
+	EXECUTE FUNCTION reeve.definition_depends();

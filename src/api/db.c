@@ -175,6 +175,10 @@ static void db_refuse(struct call *call, const struct pg_result *error)
 
 	if (status == 200 && call->repeat != NULL) {
 		call->repeat(call);
+	} else if (status == 422 && *pg_result_column(error) != '\0') {
+		call_reply_wrong(call,
+			arena_strdup(call->arena, pg_result_column(error)),
+			text);
 	} else if (status == 429) {
 		call_reply_later(call, status, text, 1);
 	} else if (status >= 400 && status <= 599) {

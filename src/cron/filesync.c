@@ -39,6 +39,10 @@ static void filesync_on_done(const struct pg_result *r, void *arg)
 			log_warn("definition %s of %s is left alone: one of "
 				 "that name is not from a file",
 				pg_result_text(r, i, 1), c->conf->path);
+		else if (strcmp(what, "alone") == 0)
+			log_warn("definition %s of %s depends on none: the one "
+				 "it names is not there, or depends on it",
+				pg_result_text(r, i, 1), c->conf->path);
 		else
 			log_info("definition %s is %s", pg_result_text(r, i, 1),
 				what);

@@ -117,6 +117,8 @@ void pg_listen(struct pg *p, const char *channel, pg_notice_fn fn, void *arg);
 bool pg_result_is_error(const struct pg_result *r);
 const char *pg_result_sqlstate(const struct pg_result *r); /* "23505"; "" */
 const char *pg_result_error(const struct pg_result *r);    /* primary message */
+/* What a statement of ours has named as wrong (RAISE … COLUMN); "" */
+const char *pg_result_column(const struct pg_result *r);
 /* What it names is not there: the tables are of another release, or missing. */
 bool pg_result_is_schema(const struct pg_result *r);
 /* Is the fault the server's state and not the statement's (restart, read-only,

@@ -49,6 +49,11 @@ const char *pg_result_error(const struct pg_result *r)
 	return *text != '\0' ? text : pg_lib()->result_message(r->res);
 }
 
+const char *pg_result_column(const struct pg_result *r)
+{
+	return result_field(r, PG_DIAG_COLUMN_NAME);
+}
+
 bool pg_result_is_schema(const struct pg_result *r)
 {
 	/* A schema, a table, a column, a function. */

@@ -152,6 +152,40 @@ subtest 'lists' => sub {
 	status_is($api->call('POST', "$path/$id/disable", $b), 404, 'nor disabled');
 };
 
+subtest 'what a definition depends on' => sub {
+	my $make = sub {
+		my ($name, $on, $put) = @_;
+		my %body = (%daily, taskName => $name, defined $on ? (dependsOn => $on) : ());
+		return $api->call($put ? 'PUT' : 'POST', $path . ($put ? "/$put" : ''),
+			$token{operator}, \%body);
+	};
+	my $wrong = sub {
+		my ($a, $wanted, $title) = @_;
+		status_is($a, 422, $title);
+		is(ApiNode::errors($a), "dependsOn: $wanted", "$title: and the field is named");
+	};
+	my $first = $make->('first')->{body}{id};
+	my $second = $make->('second', $first)->{body};
+	is($second->{dependsOn}, $first, 'is told');
+	my $third = $make->('third', $second->{id})->{body}{id};
+	my $none = '019a0000-0000-7000-8000-000000000000';
+	my $theirs = $api->call('POST', $path, $api->token('other', 'operator'), { %daily, taskName => 'theirs' })->{body}{id};
+	for my $one (['POST', 'new'], ['PUT', 'second', $second->{id}]) {
+		my ($how, $name, $put) = @$one;
+		$wrong->($make->($name, $none, $put), 'there is no such definition',
+			"$how: one that is not there");
+		$wrong->($make->($name, $theirs, $put), 'there is no such definition',
+			"$how: another tenant's");
+		$wrong->($make->($name, 'first', $put), 'must be a uuid', "$how: no id at all");
+	}
+	my $circle = 'depends on this definition itself';
+	$wrong->($make->('first', $first, $first), $circle, 'itself');
+	$wrong->($make->('first', $third, $first), $circle, 'one that comes back to it');
+	status_is($make->('second', $first, $second->{id}), 200, 'what it was can be put again');
+	status_is($make->('second', undef, $second->{id}), 200, 'and none');
+	status_is($make->('first', $third, $first), 200, 'and then the other way round');
+};
+
 subtest 'PostgreSQL away' => sub {
 	$api->pg->kill;
 	my $a = $api->call('GET', $path, $token{viewer});

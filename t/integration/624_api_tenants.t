@@ -140,6 +140,7 @@ subtest 'filters, cursors and keys' => sub {
 		my ($x, $y) = map { $api->call($method, $path, $admin{other},
 			body('mole9', dependsOn => $_)) } $theirs->{definitions}[0], $nobody;
 		is(plain($x), plain($y), "$method: to depend on the other's is to depend on none");
+		is($x->{status}, 422, "$method: which is refused");
 	}
 	$a = $api->call('POST', $tasks, $admin{other}, { handler => 'say', topic => 'high',
 		uniqueKey => 'key3', delay => '1h' });

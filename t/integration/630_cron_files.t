@@ -94,6 +94,29 @@ subtest 'what comes back is enabled' => sub {
 	like(all(), qr/^often\|note\|FIXED_RATE\|ENABLED/m, 'and so does the other');
 };
 
+subtest 'what depends on itself depends on none' => sub {
+	my $depends = sub { return $c->sql("SELECT string_agg(d.task_name || ' ' || p.task_name, ', '"
+		. ' ORDER BY d.task_name) FROM reeve.task_definitions d'
+		. ' JOIN reeve.task_definitions p ON p.id = d.depends_on'
+		. ' WHERE length(d.task_name) = 1') };
+	my $told = sub { return scalar(() = $r->log =~ /definition \w of .* depends on none/g) };
+	my $row = sub {
+		my ($name, $on) = @_;
+		return "    - { name: $name, handler: note, every: 1h, depends_on: $on }\n";
+	};
+	write_files($row->('x', 'y') . $row->('y', 'z'), $row->('z', 'often'));
+	ok(scalar $r->reload, 'it is well');
+	wait_until { $depends->() eq 'x y, y z, z often' } 8, 'a chain is brought as it is';
+	write_files($row->('z', 'y') . $row->('y', 'x'), $row->('x', 'nobody'));
+	ok(scalar $r->reload, 'it is well');
+	wait_until { $depends->() eq 'y x, z y' } 8, 'and turned round';
+	wait_until { $told->() == 1 } 5, 'who names nobody is told of';
+	write_files($row->('z', 'y') . $row->('y', 'x'), $row->('x', 'z'));
+	ok(scalar $r->reload, 'it is well');
+	wait_until { $told->() == 2 } 5, 'a circle, too';
+	is($depends->(), 'y x, z y', 'and the rest stands');
+};
+
 subtest 'what is wrong is refused with its name' => sub {
 	my %wrong = (
 		'{ name: a, handler: note, cron: "61 * * * *" }' => qr/definition a: .*61/,
