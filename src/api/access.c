@@ -35,7 +35,8 @@ struct access_token {
 	enum route_role role;
 	struct access_tenant *tenant;
 	char *who;
-	int64_t until_us; /* clock_now */
+	int64_t until_us; /* clock_now: asked again then */
+	int64_t over_us;  /* clock_now of its end; INT64_MAX: none */
 };
 
 struct access_book {
@@ -209,6 +210,7 @@ static void access_grant(struct call *call, const struct access_token *t,
 	call->access.tenant = arena_strdup(call->arena, t->tenant->name);
 	call->access.who = arena_strdup(call->arena, t->who);
 	call->access.role = t->role;
+	call->access.until_us = t->over_us;
 	admit(call);
 }
 
@@ -225,10 +227,12 @@ static enum route_role access_role(const char *name)
 static void access_fill(struct access_book *b, struct access_token *t,
 	const struct pg_result *r)
 {
-	int64_t left_us = pg_result_int(r, 0, 4, ACCESS_KEEP_US);
+	int64_t left_us = pg_result_int(r, 0, 4, INT64_MAX);
 
 	t->until_us = clock_now() +
 		      (left_us < ACCESS_KEEP_US ? left_us : ACCESS_KEEP_US);
+	t->over_us =
+		left_us < INT64_MAX / 2 ? clock_now() + left_us : INT64_MAX;
 	t->role = access_role(pg_result_text(r, 0, 2));
 	t->who = xasprintf("token %s", pg_result_text(r, 0, 1));
 	t->tenant = access_tenant(
@@ -313,7 +317,7 @@ void access_check(struct call *call, void (*admit)(struct call *call))
 
 	if (call->service->options->auth == API_AUTH_NONE) {
 		call->access = (struct access){ "default", ROUTE_ADMIN,
-			"anybody: auth is none" };
+			"anybody: auth is none", INT64_MAX };
 		admit(call);
 		return;
 	}

@@ -24,6 +24,7 @@ struct access {
 	const char *tenant;   /* "default" without authentication */
 	enum route_role role; /* what it may */
 	const char *who;      /* "token NAME" for the audit log */
+	int64_t until_us;     /* clock_now when that ends */
 };
 
 struct call {

@@ -140,9 +140,12 @@ static bool follow_tell(struct follow *f)
 /* Soon after something was said, later and later while nothing is. */
 static void follow_again(struct follow *f)
 {
+	int64_t left_us = f->until_us - clock_now();
+
 	if (f->lines > 0)
 		f->pause_us = FOLLOW_SOON_US;
-	loop_timer_start(f->timer, f->pause_us);
+	loop_timer_start(
+		f->timer, left_us < f->pause_us ? left_us : f->pause_us);
 	f->pause_us += f->pause_us / 4;
 	if (f->pause_us > FOLLOW_PAUSE_US)
 		f->pause_us = FOLLOW_PAUSE_US;
@@ -158,7 +161,7 @@ static void follow_step(struct follow *f)
 			f->status != NULL ? f->status : "");
 	else if (clock_now() - f->told_us > FOLLOW_SILENCE_US)
 		buf_puts(&f->call->out, ":\n\n");
-	if (is_last || clock_now() > f->until_us)
+	if (is_last || clock_now() >= f->until_us)
 		f->is_ending = true;
 	if (!follow_tell(f) && f->is_full)
 		return; /* until there is room */
@@ -240,6 +243,8 @@ void follow_start(struct call *call, const char *levels, const char *after)
 	f->levels = levels;
 	f->told_us = clock_now();
 	f->until_us = f->told_us + FOLLOW_LIFE_S * US_PER_S;
+	if (f->until_us > call->access.until_us)
+		f->until_us = call->access.until_us;
 	f->pause_us = FOLLOW_SOON_US;
 	if (after != NULL)
 		memcpy(f->after, after, UUID_TEXT_LEN);

@@ -8,7 +8,8 @@
  *	event: end	data: {"status"}: the run is over
  *
  * A stream ends with its run, when the worker drains, when tokens have changed,
- * and after FOLLOW_LIFE_S: a client comes again with Last-Event-ID and misses nothing.
+ * with the token that it was asked for with, and after FOLLOW_LIFE_S: a client
+ * comes again with Last-Event-ID and misses nothing.
  */
 #ifndef API_FOLLOW_H
 #define API_FOLLOW_H

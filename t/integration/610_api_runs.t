@@ -12,7 +12,7 @@ use Test::More;
 use ApiNode;
 use PgServer;
 use RedisServer;
-use Reeve qw(wait_until);
+use Reeve qw(slow wait_until);
 use Tree qw(in_path);
 
 PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
@@ -256,6 +256,21 @@ subtest 'a token that is revoked' => sub {
 	});
 	ok($s->{ended}, 'ends what it had opened');
 	ok(!(grep { $_->{event} eq 'end' } @{ $s->{events} }), 'before the run is over');
+	post("$id/cancel");
+	becomes($id, 'CANCELLED', 'the end');
+};
+
+subtest 'a token that ends' => sub {
+	my $id = task('long');
+	becomes($id, 'RUNNING', 'a run');
+	$api->pg->psql("INSERT INTO reeve.api_tokens (tenant_id, name, role, token_hash, expires_at)"
+		. " VALUES ('acme', 'ends', 'viewer', sha256('ends'), now() + interval '2 seconds')");
+	my $from = time;
+	my $s = $api->follow("$path/$id/logs?follow=1", 'ends', sub { 0 });
+	ok($s->{ended}, 'ends what it had opened');
+	cmp_ok(time - $from, '<', slow(5), 'with itself');
+	is($s->{events}[0]{data}{status}, 'RUNNING', 'which told of the run until then');
+	ok(!(grep { $_->{event} eq 'end' } @{ $s->{events} }), 'and not of its end');
 	post("$id/cancel");
 	becomes($id, 'CANCELLED', 'the end');
 };
