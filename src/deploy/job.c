@@ -344,6 +344,7 @@ static void job_begin(struct job *job, enum step step)
 	job_stop_step(job);
 	buf_reset(&job->output);
 	job->at = 0;
+	job->is_lenient = false;
 	job->step = step;
 	if (step == STEP_NONE) {
 		job_end(job);
@@ -550,10 +551,16 @@ static void job_on_command(const struct command_end *end, void *arg)
 
 	job->command = NULL;
 	job_keep(&job->output, end->output, end->len);
-	if (end->code != 0)
+	if (end->code != 0 && !job->is_lenient) {
 		job_step_failed(job, "%s: %s", job->program, end->why);
-	else
-		job->after(job);
+		return;
+	}
+	if (end->code != 0) {
+		log_warn("deployment %s: %s: %s: %s", job->id,
+			step_names[job->step], job->program, end->why);
+		job_say(job, "%s: %s", job->program, end->why);
+	}
+	job->after(job);
 }
 
 void job_run(struct job *job, const struct conf_strings *argv,

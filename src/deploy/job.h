@@ -80,10 +80,11 @@ struct job {
 	char *consumers; /* the key before it was lowered; NULL: none */
 	bool is_lowered, is_switched;
 	bool is_back;
-	bool is_canary; /* the other nodes wait for how it does here */
-	bool is_over;   /* its end is being told */
-	unsigned turn;  /* what was asked in an earlier one is of no use */
-	enum step step; /* under way */
+	bool is_canary;  /* the other nodes wait for how it does here */
+	bool is_lenient; /* the step goes on when its command fails */
+	bool is_over;    /* its end is being told */
+	unsigned turn;   /* what was asked in an earlier one is of no use */
+	enum step step;  /* under way */
 	char step_id[24];
 	struct buf output; /* of the step */
 	char reason[512];  /* of the step that failed last */
@@ -153,6 +154,9 @@ void job_drop_env(struct job *job);
 
 /* A release that went back: the next push of it gets it anew. */
 void release_mark_failed(const struct job *job);
+/* Remove what is in releases/ beside the one that comes and the one before it,
+ * but for so many of those that did well; next is called whatever comes of it. */
+void release_prune(struct job *job, size_t keep, void (*next)(struct job *job));
 /* Remove what a fetch has downloaded. */
 void release_drop_archive(const struct job *job);
 

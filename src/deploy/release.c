@@ -3,6 +3,7 @@
  * release - a version on its way into releases/, and out of it.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include "deploy/source.h"
 
 #define RELEASE_STEP_US (10 * 60 * (int64_t)US_PER_S)
+/* Behind the name of one that is being removed, and a dot before it. */
+#define RELEASE_OLD ".old"
 
 static bool release_is_there(const struct job *job)
 {
@@ -101,9 +104,9 @@ void release_drop_archive(const struct job *job)
 }
 
 /* Says that what is there did not do: a push gets it anew. */
-static char *release_mark(const struct job *job)
+static char *release_mark(const struct job *job, const char *version)
 {
-	return job_path(job, "releases/.%s.failed", job->version);
+	return job_path(job, "releases/.%s.failed", version);
 }
 
 void release_mark_failed(const struct job *job)
@@ -114,7 +117,7 @@ void release_mark_failed(const struct job *job)
 	if (!job->is_push || strcmp(job->version, job->from) == 0 ||
 		!release_is_there(job))
 		return;
-	mark = release_mark(job);
+	mark = release_mark(job, job->version);
 	fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd != -1)
 		close(fd);
@@ -123,7 +126,7 @@ void release_mark_failed(const struct job *job)
 
 static bool release_has_failed(const struct job *job)
 {
-	char *mark = release_mark(job);
+	char *mark = release_mark(job, job->version);
 	bool has_failed = job->is_push && access(mark, F_OK) == 0;
 
 	free(mark);
@@ -132,18 +135,45 @@ static bool release_has_failed(const struct job *job)
 
 static void release_forgotten(struct job *job)
 {
-	char *mark = release_mark(job);
+	char *mark = release_mark(job, job->version);
 
 	(void)unlink(mark);
 	free(mark);
 	step_fetch(job);
 }
 
+/* What is half removed may not look like a release.  The path that it has then;
+ * heap. */
+static char *release_set_aside(struct job *job, const char *name)
+{
+	char *path = job_path(job, "releases/%s", name);
+	char *aside = job_path(job, "releases/.%s" RELEASE_OLD, name);
+
+	if (rename(path, aside) == 0) {
+		free(path);
+		return aside;
+	}
+	job_say(job, "%s: %s", path, strerror(errno));
+	free(path);
+	free(aside);
+	return NULL;
+}
+
 static void release_forget(struct job *job)
 {
-	char *path = job_path(job, "releases/%s", job->version);
+	char *path;
 
+	if (!release_is_there(job)) {
+		release_forgotten(job);
+		return;
+	}
 	job_say(job, "releases/%s has failed before", job->version);
+	path = release_set_aside(job, job->version);
+	if (path == NULL) {
+		job_step_failed(
+			job, "releases/%s can't be got anew", job->version);
+		return;
+	}
 	job_run_words(job, (const char *[]){ "rm", "-rf", "--", path, NULL },
 		RELEASE_STEP_US, release_forgotten);
 	free(path);
@@ -223,16 +253,35 @@ void step_unpack(struct job *job)
 			release_publish);
 }
 
-/* A release that may go. */
+/* Whatever is in releases/, but for the two that are in use. */
 struct release_old {
 	char *name;
 	time_t at;
+	bool is_rest;    /* of one that was to be removed, or never came */
+	bool has_failed; /* is of no use to go back to */
 };
 
-static int release_by_age(const void *a, const void *b)
+static bool release_ends_in(const char *name, const char *end)
+{
+	size_t len = strlen(name), n = strlen(end);
+
+	return len > n && strcmp(name + len - n, end) == 0;
+}
+
+static bool release_is_rest(const char *name)
+{
+	return release_ends_in(name, ".partial") ||
+	       (*name == '.' && release_ends_in(name, RELEASE_OLD));
+}
+
+/* Those that may be gone back to, the newest first. */
+static int release_by_use(const void *a, const void *b)
 {
 	const struct release_old *x = a, *y = b;
+	int unused = x->is_rest || x->has_failed;
 
+	if (unused != (y->is_rest || y->has_failed))
+		return unused ? 1 : -1;
 	return x->at < y->at   ? 1
 	       : x->at > y->at ? -1
 			       : strcmp(y->name, x->name);
@@ -245,9 +294,10 @@ static size_t release_list(
 	struct dirent *e;
 	struct stat st;
 	size_t n = 0;
+	char *mark;
 
 	while ((e = readdir(dir)) != NULL) {
-		if (e->d_name[0] == '.' ||
+		if ((e->d_name[0] == '.' && !release_is_rest(e->d_name)) ||
 			strcmp(e->d_name, job->version) == 0 ||
 			strcmp(e->d_name, job->from) == 0 ||
 			fstatat(dirfd(dir), e->d_name, &st,
@@ -255,38 +305,63 @@ static size_t release_list(
 			!S_ISDIR(st.st_mode))
 			continue;
 		list = xreallocarray(list, n + 1, sizeof(*list));
+		mark = release_mark(job, e->d_name);
 		list[n].name = xstrdup(e->d_name);
-		list[n++].at = st.st_mtime;
+		list[n].at = st.st_mtime;
+		list[n].has_failed = access(mark, F_OK) == 0;
+		list[n++].is_rest = release_is_rest(e->d_name);
+		free(mark);
 	}
 	*ret_list = list;
 	return n;
 }
 
+static char *release_begin_drop(struct job *job, const struct release_old *old)
+{
+	char *path, *mark;
+
+	if (old->is_rest)
+		return job_path(job, "releases/%s", old->name);
+	job_say(job, "releases/%s", old->name);
+	path = release_set_aside(job, old->name);
+	mark = release_mark(job, old->name);
+	if (path != NULL)
+		(void)unlink(mark);
+	free(mark);
+	return path;
+}
+
 /* As many as fit into one command; the rest goes with the next release. */
-static void release_drop(
-	struct job *job, const struct release_old *list, size_t from, size_t n)
+static void release_drop(struct job *job, const struct release_old *list,
+	size_t n, void (*next)(struct job *job))
 {
 	const char *words[JOB_WORDS_MAX] = { "rm", "-rf", "--" };
 	char *paths[JOB_WORDS_MAX];
 	size_t i, count = 0;
 
-	for (i = from; i < n && count + 4 < JOB_WORDS_MAX; i++) {
-		paths[count] = job_path(job, "releases/%s", list[i].name);
-		words[3 + count] = paths[count];
-		job_say(job, "releases/%s", list[i].name);
-		count++;
+	for (i = 0; i < n && count + 4 < JOB_WORDS_MAX; i++) {
+		paths[count] = release_begin_drop(job, &list[i]);
+		if (paths[count] != NULL) {
+			words[3 + count] = paths[count];
+			count++;
+		}
 	}
 	words[3 + count] = NULL;
-	job_run_words(job, words, RELEASE_STEP_US, job_step_done);
+	/* A release is not bad because an old one can't be removed. */
+	job->is_lenient = true;
+	if (count > 0)
+		job_run_words(job, words, RELEASE_STEP_US, next);
+	else
+		next(job);
 	for (i = 0; i < count; i++)
 		free(paths[i]);
 }
 
-void step_prune(struct job *job)
+void release_prune(struct job *job, size_t keep, void (*next)(struct job *job))
 {
 	char *path = job_path(job, "releases");
 	struct release_old *list = NULL;
-	size_t i, n = 0, keep = (size_t)job->deploy->options->keep;
+	size_t i, n = 0, kept = 0;
 	DIR *dir = opendir(path);
 
 	free(path);
@@ -295,15 +370,25 @@ void step_prune(struct job *job)
 		closedir(dir);
 	}
 	if (n > 0)
-		qsort(list, n, sizeof(*list), release_by_age);
-	/* The one before this is kept in any case, and counts. */
-	if (job->from[0] != '\0' && keep > 0)
-		keep--;
-	if (n > keep)
-		release_drop(job, list, keep, n);
-	else
-		job_step_done(job);
+		qsort(list, n, sizeof(*list), release_by_use);
+	while (kept < n && kept < keep && !list[kept].is_rest &&
+		!list[kept].has_failed)
+		kept++;
+	release_drop(job, list + kept, n - kept, next);
 	for (i = 0; i < n; i++)
 		free(list[i].name);
 	free(list);
+}
+
+void step_prune(struct job *job)
+{
+	size_t keep = (size_t)job->deploy->options->keep;
+	char *mark = release_mark(job, job->version);
+
+	(void)unlink(mark);
+	free(mark);
+	/* The one before this is kept in any case, and counts. */
+	if (job->from[0] != '\0' && strcmp(job->from, job->version) != 0)
+		keep--;
+	release_prune(job, keep, job_step_done);
 }

@@ -155,16 +155,13 @@ void step_after_switch(struct job *job)
 		job_step_done);
 }
 
-/* What a fetch has left half done is of no use any more. */
+/* What a fetch has left half done is of no use any more, nor are the releases
+ * that have failed before this one. */
 static void watch_tidy(struct job *job)
 {
-	char *partial = job_path(job, "releases/%s.partial", job->version);
-
 	release_drop_archive(job);
 	release_mark_failed(job);
-	job_run_words(job, (const char *[]){ "rm", "-rf", "--", partial, NULL },
-		WATCH_GATE_US, job_step_done);
-	free(partial);
+	release_prune(job, SIZE_MAX, job_step_done);
 }
 
 void step_rollback(struct job *job)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # What else may be wrong when a release comes or goes back: the first of all,
-# a link that is not ours, a process.yaml that was broken meanwhile, and texts
-# that are no texts.
+# a link that is not ours, a process.yaml that was broken meanwhile, texts
+# that are no texts; and which releases are kept.
 use strict;
 use warnings;
 use utf8;
@@ -19,8 +19,20 @@ PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
 
 # Its 63rd byte is the first of a letter of two.
 my $odd = '/' . 'x' x 61 . "\xc3\xbc" . 'x' x 20;
+my $bin = File::Temp::tempdir('reeve-bin-XXXXXX', CLEANUP => 1,
+	DIR => $ENV{REEVE_TEST_TMP} // '/tmp');
+chmod 0755, $bin;
+# An rm that can't remove a release called v7.
+spew("$bin/rm", <<'SH', 0755);
+#!/bin/sh
+case "$*" in *.v7.old*) echo "it is stuck" >&2; exit 1;; esac
+exec /bin/rm "$@"
+SH
+$ENV{PATH} = "$bin:$ENV{PATH}";
 my $app = DeployNode->new(name => 'back', options => <<'YAML', pools => <<"YAML");
     hooks: { prepare: "echo from $REEVE_FROM_VERSION; if test -e prepare.sh; then exec sh ./prepare.sh; fi", after_switch: "if test -e after.sh; then exec sh ./after.sh; fi" }
+    keep: 1
+    health: { for: 0s, interval: 20ms }
 YAML
   odd:
     kind: deploy
@@ -109,6 +121,32 @@ subtest 'texts that are none' => sub {
 	like($out, qr/from v2\n\s+a\?b\?c$/m, 'and all of it is kept');
 	like(pushed('v6', 1, 'a name that is cut in a letter', 'odd'),
 		qr/odd v6: FAILED: back: prepare: \S+x\?: /, 'does not keep it from its end');
+};
+
+subtest 'what is kept' => sub {
+	my $kept = sub { join ' ', sort map { s{.*/}{}r } glob "$root/releases/* $root/releases/.v*" };
+	$app->release($_) for qw(v7 v8 v9 v12);
+	$app->release($_, 'after.sh' => "exit 3\n") for qw(v10 v11);
+	pushed($_, 0, "$_ goes live") for qw(v7 v8 v8);
+	is($kept->(), 'v7 v8', 'the one before is there still when one is pushed again');
+	pushed($_, 1, "$_ fails") for qw(v10 v11);
+	is($kept->(), '.v11.failed v11 v7 v8', 'of those that failed the last');
+	is(($app->ctl('deploy', 'rollback', '--app', 'app', '--wait'))[0], 0,
+		'they are not in the way of a rollback');
+	is($app->current, 'releases/v7', 'which goes to the one before');
+	is($kept->(), 'v7 v8', 'and they are gone');
+	pushed('v9', 0, 'the next one goes live');
+	like(pushed('v12', 0, 'as does one when an old one stays'),
+		qr/prune\s+DONE\n\s+releases\/v7\n\s+it is stuck\n\s+rm: exit status 1/, 'which is told');
+	is($kept->(), '.v7.old v12 v9', 'but not by a name that one could go back to');
+	spew("$bin/rm", qq(#!/bin/sh\nexec /bin/rm "\$@"\n), 0755);
+	pushed('v12', 0, 'later');
+	is($kept->(), 'v12 v9', 'it is gone');
+	for my $name ('v1.partial', 'v1.archive') {
+		is(($app->ctl('deploy', 'push', $name, '--app', 'app'))[0], 2, "$name is no version");
+		ok(!eval { $app->pg->psql('INSERT INTO reeve.deployments (app, kind, version)'
+			. " VALUES ('app', 'push', '$name')"); 1 }, 'wherever it comes from');
+	}
 };
 
 is($app->node->stop, 0, 'it stops');
