@@ -13,7 +13,8 @@ CREATE TABLE reeve.deployments (
 		CHECK (strategy IN ('rolling', 'all', 'canary')),
 	state text NOT NULL DEFAULT 'QUEUED' CHECK (state IN ('QUEUED', 'RUNNING',
 		'DONE', 'FAILED', 'ROLLED_BACK', 'ABORTED')),
-	reason text, -- why it did not come to be
+	reason text, -- why it did not come to be, or on which nodes
+	canary_nodes int, -- so many take it first; NULL: it is no canary
 	is_abort_asked boolean NOT NULL DEFAULT false,
 	is_back boolean NOT NULL DEFAULT false, -- every node goes back
 	created_by text NOT NULL DEFAULT '',
@@ -25,7 +26,7 @@ CREATE TABLE reeve.deployments (
 CREATE UNIQUE INDEX deployments_running ON reeve.deployments (app) WHERE state = 'RUNNING';
 CREATE INDEX deployments_app ON reeve.deployments (app, id);
 
--- The nodes that have the application: seen within half a minute.
+-- The nodes that have the application, and when each has asked last.
 CREATE TABLE reeve.deploy_members (
 	app text NOT NULL,
 	node text NOT NULL,
@@ -34,12 +35,14 @@ CREATE TABLE reeve.deploy_members (
 ) WITH (fillfactor = 50);
 
 -- Where each node stands.  Who works on it holds the row until `until`, and
--- says his fence with every write.
+-- says his fence with every write.  LOST: it was not heard of for too long, and
+-- nobody waits for it; when it is back it goes on, or back, by itself.
 CREATE TABLE reeve.deployment_nodes (
 	deployment_id uuid NOT NULL REFERENCES reeve.deployments (id) ON DELETE CASCADE,
 	node text NOT NULL,
 	state text NOT NULL DEFAULT 'WAITING' CHECK (state IN ('WAITING', 'FORWARD',
-		'BACK', 'DONE', 'FAILED', 'ROLLED_BACK')),
+		'BACK', 'DONE', 'FAILED', 'ROLLED_BACK', 'LOST')),
+	is_canary boolean NOT NULL DEFAULT false, -- takes it before the others
 	step text NOT NULL DEFAULT '', -- begun, and not known to be over
 	holder text, -- NODE/POOL.INDEX/PID
 	fence bigint NOT NULL DEFAULT 0,
@@ -53,6 +56,8 @@ CREATE TABLE reeve.deployment_nodes (
 	reason text,
 	PRIMARY KEY (deployment_id, node)
 );
+CREATE INDEX deployment_nodes_open ON reeve.deployment_nodes (node)
+	WHERE state IN ('WAITING', 'FORWARD', 'BACK', 'LOST');
 
 CREATE TABLE reeve.deployment_steps (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -75,32 +80,20 @@ END $$;
 CREATE TRIGGER deployment_told AFTER INSERT OR UPDATE OF state, is_abort_asked ON reeve.deployments
 	FOR EACH ROW EXECUTE FUNCTION reeve.deployment_told();
 
--- A node has come to its end, forward or back.  False: the fence is lost.
-CREATE FUNCTION reeve.deploy_node_end(deployment uuid, at_node text, with_fence bigint,
-	end_state text, why text)
-RETURNS boolean
+-- It is over when each node has come to its end, or is lost.
+CREATE FUNCTION reeve.deploy_end(deployment uuid)
+RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
 	d reeve.deployments;
 BEGIN
-	SELECT * INTO d FROM reeve.deployments WHERE id = deployment FOR UPDATE;
-	UPDATE reeve.deployment_nodes SET state = end_state, reason = coalesce(why, reason),
-			until = '-infinity', holder = NULL, step = ''
-		WHERE deployment_id = deployment AND node = at_node AND fence = with_fence;
+	SELECT * INTO d FROM reeve.deployments WHERE id = deployment AND state = 'RUNNING' FOR UPDATE;
 	IF NOT FOUND THEN
-		RETURN false;
-	END IF;
-	IF end_state <> 'DONE' AND NOT d.is_back THEN
-		d.is_back := true;
-		UPDATE reeve.deployments SET is_back = true,
-				reason = coalesce(reason, at_node || ': ' || why)
-			WHERE id = deployment;
-	END IF;
-	IF NOT d.is_back AND NOT EXISTS (SELECT FROM reeve.deployment_nodes
-			WHERE deployment_id = deployment AND state <> 'DONE') THEN
-		UPDATE reeve.deployments SET state = 'DONE', finished_at = now() WHERE id = deployment;
-	ELSIF d.is_back AND NOT EXISTS (SELECT FROM reeve.deployment_nodes
-			WHERE deployment_id = deployment AND state NOT IN ('FAILED', 'ROLLED_BACK')) THEN
+		RETURN;
+	ELSIF EXISTS (SELECT FROM reeve.deployment_nodes n WHERE n.deployment_id = deployment
+			AND (n.state IN ('WAITING', 'FORWARD', 'BACK') OR (d.is_back AND n.state = 'DONE'))) THEN
+		PERFORM pg_notify('reeve_deploy', d.app);
+	ELSIF d.is_back THEN
 		UPDATE reeve.deployments SET finished_at = now(), state = CASE
 			WHEN is_abort_asked THEN 'ABORTED'
 			WHEN EXISTS (SELECT FROM reeve.deployment_nodes
@@ -108,8 +101,34 @@ BEGIN
 			ELSE 'FAILED' END
 			WHERE id = deployment;
 	ELSE
-		PERFORM pg_notify('reeve_deploy', d.app);
+		UPDATE reeve.deployments SET finished_at = now(), state = 'DONE',
+				reason = (SELECT string_agg(n.node || ': ' || n.reason, '; ' ORDER BY n.node)
+					FROM reeve.deployment_nodes n
+					WHERE n.deployment_id = deployment AND n.state = 'LOST')
+			WHERE id = deployment;
 	END IF;
+END $$;
+
+-- A node has come to its end, forward or back.  False: the fence is lost.  One
+-- that was lost, and settles when all is over, changes nothing for the others.
+CREATE FUNCTION reeve.deploy_node_end(deployment uuid, at_node text, with_fence bigint,
+	end_state text, why text)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM reeve.deployments WHERE id = deployment FOR UPDATE;
+	UPDATE reeve.deployment_nodes SET state = end_state, reason = coalesce(why, reason),
+			until = '-infinity', holder = NULL, step = ''
+		WHERE deployment_id = deployment AND node = at_node AND fence = with_fence;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	IF end_state <> 'DONE' THEN
+		UPDATE reeve.deployments SET is_back = true,
+				reason = coalesce(reason, at_node || ': ' || why)
+			WHERE id = deployment AND state = 'RUNNING' AND NOT is_back;
+	END IF;
+	PERFORM reeve.deploy_end(deployment);
 	RETURN true;
 END $$;
 
@@ -125,6 +144,6 @@ BEGIN
 		RETURN false;
 	END IF;
 	UPDATE reeve.deployments SET is_back = true, reason = coalesce(reason, at_node || ': ' || why)
-		WHERE id = deployment;
+		WHERE id = deployment AND state = 'RUNNING';
 	RETURN true;
 END $$;

@@ -53,7 +53,8 @@ static const struct field deployment_step_fields[] = {
 			.words = deployment_states },              \
 		{ .name = "reason",                                \
 			.type = FIELD_STRING,                      \
-			.help = "why it did not come to be" },     \
+			.help = "why it did not come to be; when " \
+				"DONE, which nodes were lost" },   \
 		{ .name = "createdBy",                             \
 			.type = FIELD_STRING,                      \
 			.is_required = true },                     \

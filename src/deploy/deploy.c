@@ -26,8 +26,9 @@
 
 static const struct pg_statement deploy_ask = {
 	.name = "deploy_look",
-	.text = "SELECT * FROM reeve.deploy_look($1, $2, $3, $4)",
-	.params = 4,
+	.text = "SELECT * FROM reeve.deploy_look($1, $2, $3, $4, $5,"
+		" $6::bigint)",
+	.params = 6,
 };
 
 /* Who leaves does not keep the next one waiting. */
@@ -45,8 +46,8 @@ static const struct pg_statement deploy_ask_holder = {
 	.text = "SELECT n.deployment_id, n.fence, n.holder"
 		" FROM reeve.deployment_nodes n JOIN reeve.deployments d"
 		" ON d.id = n.deployment_id WHERE d.app = $1"
-		" AND d.state = 'RUNNING' AND n.node = $2 AND n.holder <> $3"
-		" AND n.until > now()",
+		" AND n.state IN ('FORWARD', 'BACK') AND n.node = $2"
+		" AND n.holder <> $3 AND n.until > now()",
 	.params = 3,
 };
 
@@ -107,6 +108,14 @@ static bool deploy_is_dead(const char *holder)
 	return deploy_is_zombie((pid_t)pid);
 }
 
+/* Often enough not to be taken for lost. */
+static int64_t deploy_idle_us(const struct deploy *d)
+{
+	int64_t third = d->options->node_timeout_us / 3;
+
+	return third < DEPLOY_IDLE_US ? third : DEPLOY_IDLE_US;
+}
+
 /* One that was killed holds its row no longer, whatever its time. */
 static void deploy_on_holder(const struct pg_result *r, void *arg)
 {
@@ -116,7 +125,7 @@ static void deploy_on_holder(const struct pg_result *r, void *arg)
 	if (!deploy_is_good(r) || d->is_draining) {
 		deploy_rest(d, DEPLOY_BUSY_US);
 	} else if (pg_result_rows(r) == 0) {
-		deploy_rest(d, DEPLOY_IDLE_US);
+		deploy_rest(d, deploy_idle_us(d));
 	} else if (!deploy_is_dead(pg_result_text(r, 0, 2))) {
 		deploy_rest(d, DEPLOY_SOON_US);
 	} else {
@@ -147,9 +156,11 @@ static void deploy_on_answer(const struct pg_result *r, void *arg)
 		return;
 	}
 	if (pg_result_rows(r) == 1) {
+		if (d->job != NULL && !job_is_of(d->job, r))
+			job_lose(d->job);
 		if (d->job == NULL)
 			d->job = job_new(d, r);
-		else if (strcmp(d->job->id, pg_result_text(r, 0, 0)) == 0)
+		else
 			job_renewed(d->job, r);
 	}
 	if (d->job != NULL)
@@ -160,12 +171,18 @@ static void deploy_on_answer(const struct pg_result *r, void *arg)
 
 static void deploy_look(struct deploy *d)
 {
+	const struct deploy_options *o = d->options;
+	char share[32], away_ms[24];
 	const char *values[] = { d->pool->name, d->conf->node, d->holder,
-		deploy_strategies[d->options->strategy] };
+		deploy_strategies[o->strategy], share, away_ms };
 
 	if (d->is_looking || d->is_draining)
 		return;
 	d->is_looking = true;
+	snprintf(share, sizeof(share), "%lld%s", (long long)o->canary.value,
+		o->canary.is_percent ? "%" : "");
+	snprintf(away_ms, sizeof(away_ms), "%lld",
+		(long long)(o->node_timeout_us / US_PER_MS));
 	if (pg_query(d->pg, &deploy_ask, values, deploy_on_answer, d) != 0) {
 		d->is_looking = false;
 		loop_timer_start(d->tick, DEPLOY_BUSY_US);

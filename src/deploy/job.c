@@ -205,8 +205,14 @@ void job_free(struct job *job)
 	free(job);
 }
 
-/* Another holds the row: whatever was begun is his. */
-static void job_lose(struct job *job)
+bool job_is_of(const struct job *job, const struct pg_result *r)
+{
+	return strcmp(job->id, job_text(r, 0)) == 0 &&
+	       strcmp(job->fence, job_text(r, 5)) == 0;
+}
+
+/* Whatever was begun is his. */
+void job_lose(struct job *job)
 {
 	log_warn("deployment %s: another worker has taken it over", job->id);
 	job_free(job);

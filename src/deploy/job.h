@@ -112,6 +112,10 @@ struct job {
 
 /* Begin with what reeve.deploy_look has told (row 0), or go on with it. */
 struct job *job_new(struct deploy *d, const struct pg_result *r);
+/* Is it the one that deploy_look has told, and still ours? */
+bool job_is_of(const struct job *job, const struct pg_result *r);
+/* Let go of it: another has it now. */
+void job_lose(struct job *job);
 /* What deploy_look tells while the job runs: an abort, another's fault. */
 void job_renewed(struct job *job, const struct pg_result *r);
 /* Let go of it as it is; the next worker goes on. */

@@ -19,7 +19,7 @@ enum deploy_verify {
 enum deploy_strategy {
 	DEPLOY_ROLLING = 0, /* one node after the other */
 	DEPLOY_ALL = 1,     /* all at once */
-	DEPLOY_CANARY = 2   /* one node, then the others */
+	DEPLOY_CANARY = 2   /* a share of them, then the others */
 };
 /* By enum deploy_strategy, NULL at the end. */
 extern const char *const deploy_strategies[];
@@ -43,7 +43,9 @@ struct deploy_options {
 	struct conf_strings pools;        /* rolled after the switch */
 	const char *handlers_file;        /* in a release; NULL: none */
 	int strategy;                     /* enum deploy_strategy */
+	struct conf_share canary;         /* who is first */
 	int64_t canary_for_us;            /* how long it is compared */
+	int64_t node_timeout_us;          /* then a silent node is lost */
 	int64_t failure_rise;             /* percent points */
 	int64_t queue_max;                /* entries; 0: not watched */
 };
