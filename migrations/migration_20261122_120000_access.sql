@@ -126,19 +126,19 @@ BEGIN ATOMIC
 		AND (t.expires_at IS NULL OR t.expires_at > now());
 END;
 
--- Raises RV409 when a tenant has as many definitions as it may.
-CREATE FUNCTION reeve.definitions_room(tenant text) RETURNS void
+-- Raises RV409 when this tenant has as many definitions as it may.
+CREATE FUNCTION reeve.definitions_room() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
 DECLARE
 	most int;
 BEGIN
-	SELECT t.definitions_max INTO most FROM tenants t WHERE t.id = tenant;
+	SELECT t.definitions_max INTO most FROM tenants t WHERE t.id = tenant();
 	IF most IS NULL THEN
 		RETURN; -- and nobody waits for another's commit
 	END IF;
-	SELECT t.definitions_max INTO most FROM tenants t WHERE t.id = tenant FOR UPDATE;
+	SELECT t.definitions_max INTO most FROM tenants t WHERE t.id = tenant() FOR UPDATE;
 	IF most IS NOT NULL
-	   AND (SELECT count(*) FROM task_definitions d WHERE d.tenant_id = tenant) >= most THEN
+	   AND (SELECT count(*) FROM task_definitions d WHERE d.tenant_id = tenant()) >= most THEN
 		RAISE EXCEPTION 'the tenant has %, and may have no more definitions', most
 			USING ERRCODE = 'RV409';
 	END IF;

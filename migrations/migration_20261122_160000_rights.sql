@@ -12,3 +12,5 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO reeve_api', f);
 	END LOOP;
 END $$;
+-- It takes the name of any tenant.
+REVOKE EXECUTE ON FUNCTION reeve.push FROM reeve_api;

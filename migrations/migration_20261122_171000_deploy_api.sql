@@ -19,7 +19,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
 DECLARE
 	made deployments;
 BEGIN
-	IF tenant() <> 'default' THEN
+	IF tenant() IS DISTINCT FROM 'default' THEN
 		RAISE EXCEPTION 'deployments are for the tenant default' USING ERRCODE = 'RV403';
 	END IF;
 	IF version !~ '^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$' THEN

@@ -152,7 +152,7 @@ static void definition_on_created(struct call *call, const struct pg_result *r)
 
 static const struct pg_statement definition_create = {
 	.name = "api_definition_create",
-	.text = "WITH room AS (SELECT reeve.definitions_room($22)),"
+	.text = "WITH room AS (SELECT reeve.definitions_room()),"
 		" new AS (INSERT INTO reeve.task_definitions (task_name,"
 		" task_handler, description, schedule_type, cron_expression,"
 		" rule, time_zone, start_at, end_at, task_params, topic,"

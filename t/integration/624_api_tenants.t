@@ -189,7 +189,9 @@ subtest 'the second wall' => sub {
 		"DELETE FROM reeve.task_instances WHERE tenant_id = 'acme'",
 		"SELECT reeve.task_cancel('$theirs->{instances}[2]')",
 		"SELECT reeve.task_retry('$theirs->{instances}[0]')",
-		"SELECT reeve.dispatch(ARRAY['$theirs->{instances}[2]']::uuid[])") {
+		"SELECT reeve.dispatch(ARRAY['$theirs->{instances}[2]']::uuid[])",
+		"SELECT reeve.definition_is_busy('$theirs->{definitions}[0]')",
+		"SELECT reeve.push('high', 'say', tenant => 'acme')") {
 		my $was = rows();
 		as_api('other', $sql);
 		is(rows(), $was, "$sql changes nothing");
@@ -201,9 +203,29 @@ subtest 'the second wall' => sub {
 	like(as_api('other', "SELECT reeve.scheduler_set('stop', 'x', NULL)"),
 		qr/tenant default/, 'nor is the scheduler stopped');
 	like(as_api('other', "SELECT * FROM reeve.$_"), qr/permission denied/, "$_ is out of reach")
-		for qw(outbox task_keys task_active);
+		for qw(outbox task_keys task_active tenant_runs deleted_definitions);
 	like(as_api('other', 'SELECT token_hash FROM reeve.api_tokens'), qr/permission denied/,
 		'and so are the hashes of tokens');
+};
+
+subtest 'who comes later' => sub {
+	is($api->pg->psql(<<'SQL'), '', 'what the role of the API may read is behind the wall');
+SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_class c
+WHERE c.relnamespace = 'reeve'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+	AND has_any_column_privilege('reeve_api', c.oid, 'SELECT, INSERT, UPDATE')
+	AND NOT CASE c.relkind WHEN 'v' THEN 'security_invoker=true' = ANY (c.reloptions)
+		ELSE c.relrowsecurity END
+	-- These know no tenant.
+	AND c.relname NOT IN ('scheduler', 'worker_registry', 'outbox_watch')
+SQL
+	is($api->pg->psql(<<'SQL'), '', 'and no function lends its rights to who was not granted them');
+SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FROM pg_proc p
+WHERE p.pronamespace = 'reeve'::regnamespace AND p.prosecdef
+	AND (p.proconfig IS NULL OR p.proconfig[1] <> 'search_path=reeve, pg_temp'
+		OR (p.prorettype <> 'trigger'::regtype AND EXISTS (SELECT
+			FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+			WHERE a.grantee = 0)))
+SQL
 };
 
 $api->node->stop;
