@@ -5,10 +5,8 @@
 
 #include "api/answer.h"
 #include "api/call.h"
+#include "base/utf8.h"
 #include "link/pg.h"
-
-/* Before each cursor: what it was made by. */
-#define ANSWER_CURSOR_MARK "1:"
 
 static const char answer_digits[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -57,12 +55,22 @@ void answer_one(struct call *call, const struct pg_result *r)
 	answer_put(&j, NULL, call->route->answer, r, 0, 0);
 }
 
-/* base64url of the mark and the text, without padding. */
-static char *answer_encode(struct arena *a, const char *text)
+/* Before each cursor: the list and the order that it is of. */
+static const char *answer_mark(const struct call *call)
 {
-	const char *from = arena_printf(a, ANSWER_CURSOR_MARK "%s", text);
+	const struct field_value *sort = field_get(&call->query, "sort");
+
+	return arena_printf(call->arena, "%s %lld:", call->route->operation,
+		(long long)sort->number);
+}
+
+/* base64url of the mark and the text, without padding. */
+static const char *answer_encode(const struct call *call, const char *text)
+{
+	const char *from =
+		arena_printf(call->arena, "%s%s", answer_mark(call), text);
 	size_t i, len = strlen(from), n = 0;
-	char *to = arena_alloc(a, len * 4 / 3 + 4);
+	char *to = arena_alloc(call->arena, len * 4 / 3 + 4);
 	unsigned bits = 0;
 	int held = 0;
 
@@ -78,13 +86,14 @@ static char *answer_encode(struct arena *a, const char *text)
 
 const char *answer_cursor(struct call *call, const char *text)
 {
-	return answer_encode(call->arena, text);
+	return answer_encode(call, text);
 }
 
-static const char *answer_decode(struct arena *a, const char *text)
+static const char *answer_decode(const struct call *call, const char *text)
 {
-	size_t n = 0, mark = sizeof(ANSWER_CURSOR_MARK) - 1;
-	char *to = arena_alloc(a, strlen(text) + 1);
+	const char *mark = answer_mark(call);
+	char *to = arena_alloc(call->arena, strlen(text) + 1);
+	size_t n = 0;
 	unsigned bits = 0;
 	const char *digit;
 	int held = 0;
@@ -100,10 +109,10 @@ static const char *answer_decode(struct arena *a, const char *text)
 			to[n++] = (char)(bits >> held & 255);
 		}
 	}
-	if (memchr(to, '\0', n) != NULL ||
-		strncmp(to, ANSWER_CURSOR_MARK, mark) != 0)
+	if (memchr(to, '\0', n) != NULL || utf8_valid(to, n) != n ||
+		strncmp(to, mark, strlen(mark)) != 0)
 		return NULL;
-	return to + mark;
+	return to + strlen(mark);
 }
 
 bool answer_page(struct call *call, struct answer_page *ret_page)
@@ -118,7 +127,7 @@ bool answer_page(struct call *call, struct answer_page *ret_page)
 	ret_page->cursor = NULL;
 	if (!cursor->is_set)
 		return true;
-	ret_page->cursor = answer_decode(call->arena, cursor->text);
+	ret_page->cursor = answer_decode(call, cursor->text);
 	if (ret_page->cursor != NULL)
 		return true;
 	call_reply_wrong(call, "cursor", "is not a nextCursor of this list");
@@ -150,8 +159,8 @@ void answer_list(struct call *call, const struct pg_result *r)
 		answer_put(&j, NULL, call->route->answer, r, i, 1);
 	jsonw_end_array(&j);
 	jsonw_str(&j, "nextCursor",
-		rows > most ? answer_encode(call->arena,
-				      pg_result_text(r, most - 1, 0))
-			    : NULL);
+		rows > most
+			? answer_encode(call, pg_result_text(r, most - 1, 0))
+			: NULL);
 	jsonw_end_object(&j);
 }

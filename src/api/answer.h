@@ -25,7 +25,9 @@ void answer_one(struct call *call, const struct pg_result *r);
  * Lists: the parameters that each has, to be put at the end of its own, and
  * their values as statements take them.  A statement selects the cursor's text
  * in its first column, then the fields, one row more than the limit, in the
- * order of the cursor; $1 is the limit plus one, $2 the cursor or NULL.
+ * order of the cursor; $1 is the limit plus one, $2 the cursor or NULL.  A list
+ * of several orders has them in the words of its parameter `sort`, the usual
+ * one first; a cursor is good for the order of its list alone.
  */
 #define ANSWER_LIMIT_DEFAULT "50"
 #define ANSWER_LIMIT_MAX     500

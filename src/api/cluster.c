@@ -474,7 +474,8 @@ static bool cluster_is_entry(const char *text)
 	size_t a = strspn(text, "0123456789");
 	size_t b = text[a] == '-' ? strspn(text + a + 1, "0123456789") : 0;
 
-	return a > 0 && b > 0 && a < 20 && b < 20 && text[a + 1 + b] == '\0';
+	return a > 0 && b > 0 && a < 20 && b < 20 && text[a + 1 + b] == '\0' &&
+	       strspn(text, "0-") < a + 1 + b;
 }
 
 static void cluster_serve_dead(struct call *call)

@@ -253,18 +253,46 @@ static const struct pg_statement definition_get = {
 	.params = 2,
 };
 
-static const struct pg_statement definition_list = {
-	.name = "api_definition_list",
-	.text = "SELECT d.id, " DEFINITION_COLUMNS(
-		"d") " FROM reeve.task_definitions d WHERE tenant_id = $3"
-		     " AND ($2::uuid IS NULL OR id < $2::uuid)"
-		     " AND ($4::text IS NULL OR status = $4)"
-		     " AND ($5::text IS NULL OR task_handler = $5)"
-		     " AND ($6::text IS NULL OR schedule_type = $6)"
-		     " AND ($7::text IS NULL OR task_name = $7)"
-		     " AND ($8::text IS NULL OR last_state = $8)"
-		     " ORDER BY id DESC LIMIT $1::int",
-	.params = 8,
+#define DEFINITION_LIST(key, type, behind, order)                          \
+	"SELECT d." key ", " DEFINITION_COLUMNS(                           \
+		"d") " FROM reeve.task_definitions d WHERE tenant_id = $3" \
+		     " AND ($2::" type " IS NULL OR " key " " behind       \
+		     " $2::" type ")"                                      \
+		     " AND ($4::text IS NULL OR status = $4)"              \
+		     " AND ($5::text IS NULL OR task_handler = $5)"        \
+		     " AND ($6::text IS NULL OR schedule_type = $6)"       \
+		     " AND ($7::text IS NULL OR task_name = $7)"           \
+		     " AND ($8::text IS NULL OR last_state = $8)"          \
+		     " ORDER BY " key " " order " LIMIT $1::int"
+
+enum definition_order {
+	DEFINITION_NEWEST = 0,
+	DEFINITION_OLDEST = 1,
+	DEFINITION_A_TO_Z = 2,
+	DEFINITION_Z_TO_A = 3,
+	DEFINITION_ORDER_COUNT
+};
+
+static const char *const definition_orders[DEFINITION_ORDER_COUNT + 1] = {
+	[DEFINITION_NEWEST] = "-createdAt",
+	[DEFINITION_OLDEST] = "createdAt",
+	[DEFINITION_A_TO_Z] = "taskName",
+	[DEFINITION_Z_TO_A] = "-taskName",
+};
+
+static const struct pg_statement definition_lists[DEFINITION_ORDER_COUNT] = {
+	[DEFINITION_NEWEST] = { .name = "api_definition_list",
+		.text = DEFINITION_LIST("id", "uuid", "<", "DESC"),
+		.params = 8 },
+	[DEFINITION_OLDEST] = { .name = "api_definition_list_up",
+		.text = DEFINITION_LIST("id", "uuid", ">", "ASC"),
+		.params = 8 },
+	[DEFINITION_A_TO_Z] = { .name = "api_definition_list_name",
+		.text = DEFINITION_LIST("task_name", "text", ">", "ASC"),
+		.params = 8 },
+	[DEFINITION_Z_TO_A] = { .name = "api_definition_list_name_down",
+		.text = DEFINITION_LIST("task_name", "text", "<", "DESC"),
+		.params = 8 },
 };
 
 static const struct pg_statement definition_rule = {
@@ -313,11 +341,13 @@ static void definition_serve_delete(struct call *call)
 
 static void definition_serve_list(struct call *call)
 {
+	int64_t order = field_get(&call->query, "sort")->number;
 	struct answer_page page;
 
-	if (!answer_page_by_id(call, &page))
+	if (order >= DEFINITION_A_TO_Z ? !answer_page(call, &page)
+				       : !answer_page_by_id(call, &page))
 		return;
-	db_query(call, &definition_list,
+	db_query(call, &definition_lists[order],
 		(const char *[]){ page.limit, page.cursor, call->access.tenant,
 			call_parameter(call, "status"),
 			call_parameter(call, "handler"),
@@ -417,6 +447,11 @@ static const struct field definition_query[] = {
 	{ .name = "lastState",
 		.type = FIELD_ENUM,
 		.words = definition_last_states },
+	{ .name = "sort",
+		.type = FIELD_ENUM,
+		.words = definition_orders,
+		.default_text = "-createdAt",
+		.help = "- is from the last to the first" },
 	ANSWER_LIST_FIELDS,
 	{ .name = NULL },
 };
@@ -439,7 +474,7 @@ const struct route definition_routes[] = {
 	{ .method = HTTP_GET,
 		.path = "/api/v1/tasks/definitions",
 		.operation = "listDefinitions",
-		.summary = "the tenant's definitions, the newest first",
+		.summary = "the tenant's definitions",
 		.role = ROUTE_VIEWER,
 		.query = definition_query,
 		.shape = ROUTE_LIST,

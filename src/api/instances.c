@@ -139,24 +139,34 @@ static const struct pg_statement instance_plan = {
 		" true), set_config('enable_sort', 'off', true)",
 };
 
-static const struct pg_statement instance_list = {
-	.name = "api_instance_list",
-	.text = "SELECT i.id, " INSTANCE_ITEM_COLUMNS
-		" FROM reeve.task_instances i WHERE i.tenant_id = $3"
-		" AND ($2::uuid IS NULL OR i.id < $2::uuid)"
-		" AND ($4::text IS NULL OR i.status = $4)"
-		" AND ($5::uuid IS NULL OR i.task_definition_id = $5::uuid)"
-		" AND ($6::text IS NULL OR i.handler = $6)"
-		" AND ($7::text IS NULL OR i.execution_node = $7)"
-		" AND ($8::text IS NULL OR i.topic = $8)"
-		" AND ($9::uuid IS NULL OR i.parent_id = $9::uuid)"
-		" AND ($10::bigint IS NULL OR i.id >= reeve.uuid_floor("
-		"'epoch'::timestamptz + $10::bigint * interval '1 us'))"
-		" AND ($11::bigint IS NULL OR i.id < reeve.uuid_floor("
-		"'epoch'::timestamptz + $11::bigint * interval '1 us'))"
-		" AND ($12::text IS NULL OR i.trigger = $12)"
-		" ORDER BY i.id DESC LIMIT $1::int",
-	.params = 12,
+#define INSTANCE_LIST(behind, order)                                 \
+	"SELECT i.id, " INSTANCE_ITEM_COLUMNS                        \
+	" FROM reeve.task_instances i WHERE i.tenant_id = $3"        \
+	" AND ($2::uuid IS NULL OR i.id " behind " $2::uuid)"        \
+	" AND ($4::text IS NULL OR i.status = $4)"                   \
+	" AND ($5::uuid IS NULL OR i.task_definition_id = $5::uuid)" \
+	" AND ($6::text IS NULL OR i.handler = $6)"                  \
+	" AND ($7::text IS NULL OR i.execution_node = $7)"           \
+	" AND ($8::text IS NULL OR i.topic = $8)"                    \
+	" AND ($9::uuid IS NULL OR i.parent_id = $9::uuid)"          \
+	" AND ($10::bigint IS NULL OR i.id >= reeve.uuid_floor("     \
+	"'epoch'::timestamptz + $10::bigint * interval '1 us'))"     \
+	" AND ($11::bigint IS NULL OR i.id < reeve.uuid_floor("      \
+	"'epoch'::timestamptz + $11::bigint * interval '1 us'))"     \
+	" AND ($12::text IS NULL OR i.trigger = $12)"                \
+	" ORDER BY i.id " order " LIMIT $1::int"
+
+static const char *const instance_orders[] = { "-createdAt", "createdAt",
+	NULL };
+
+/* In the order of instance_orders. */
+static const struct pg_statement instance_lists[] = {
+	{ .name = "api_instance_list",
+		.text = INSTANCE_LIST("<", "DESC"),
+		.params = 12 },
+	{ .name = "api_instance_list_up",
+		.text = INSTANCE_LIST(">", "ASC"),
+		.params = 12 },
 };
 
 static const struct pg_statement instance_status = {
@@ -218,29 +228,18 @@ static const char *instance_time(const struct call *call, const char *name)
 		       : NULL;
 }
 
-/* False when the cursor is of another list, and the call is answered. */
-static bool instance_page(struct call *call, struct answer_page *ret_page)
-{
-	if (!answer_page(call, ret_page))
-		return false;
-	if (ret_page->cursor == NULL || field_is_uuid(ret_page->cursor))
-		return true;
-	call_reply_wrong(call, "cursor", "is not a nextCursor of this list");
-	return false;
-}
-
 static void instance_serve_list(struct call *call)
 {
 	struct answer_page page;
 	const char *topic = call_parameter(call, "topic");
 
-	if (!instance_page(call, &page))
+	if (!answer_page_by_id(call, &page))
 		return;
 	if (topic != NULL && strcmp(topic, "normal") == 0)
 		topic = "common";
 	db_begin(call);
 	db_add(call, &instance_plan, NULL, NULL);
-	db_add(call, &instance_list,
+	db_add(call, &instance_lists[field_get(&call->query, "sort")->number],
 		(const char *[]){ page.limit, page.cursor, call->access.tenant,
 			call_parameter(call, "status"),
 			call_parameter(call, "definition"),
@@ -424,7 +423,7 @@ static void instance_serve_logs(struct call *call)
 	const char *known[] = { call->name, call->access.tenant };
 	struct answer_page page;
 
-	if (!instance_page(call, &page))
+	if (!answer_page_by_id(call, &page))
 		return;
 	db_begin(call);
 	db_add(call, &instance_status, known, instance_on_known);
@@ -457,6 +456,11 @@ static const struct field instance_list_query[] = {
 		.type = FIELD_TIME,
 		.help = "made, or planned for, since then" },
 	{ .name = "to", .type = FIELD_TIME, .help = "and before then" },
+	{ .name = "sort",
+		.type = FIELD_ENUM,
+		.words = instance_orders,
+		.default_text = "-createdAt",
+		.help = "the newest first, or the oldest" },
 	ANSWER_LIST_FIELDS,
 	{ .name = NULL },
 };
@@ -485,7 +489,7 @@ const struct route instance_routes[] = {
 		.path = "/api/v1/tasks/instances",
 		.operation = "listInstances",
 		.tag = "instances",
-		.summary = "the tenant's runs, the newest first",
+		.summary = "the tenant's runs",
 		.role = ROUTE_VIEWER,
 		.query = instance_list_query,
 		.shape = ROUTE_LIST,

@@ -144,6 +144,27 @@ subtest 'lists' => sub {
 		$api->call('POST', $path, $token{operator}, { %daily, taskName => "late" . @names });
 	} while (defined $cursor);
 	is("@names", 'n7 n6 n5 n4 n3 n2 n1', 'each once, whatever comes meanwhile');
+	my $sorted = sub {
+		my ($query) = @_;
+		my ($next, @found) = ('');
+		for (1 .. 20) {
+			my $a = $api->call('GET', "$path?scheduleType=CRON&limit=2&$query$next", $token{viewer});
+			return $a->{text} if $a->{status} != 200;
+			push @found, map { $_->{taskName} =~ /^n/ ? $_->{taskName} : () } @{ $a->{body}{items} };
+			return "@found" if !defined $a->{body}{nextCursor};
+			$next = "&cursor=$a->{body}{nextCursor}";
+		}
+		return "no end: @found";
+	};
+	is($sorted->('sort=createdAt'), 'n1 n2 n3 n4 n5 n6 n7', 'the oldest first');
+	is($sorted->('sort=taskName'), 'n1 n2 n3 n4 n5 n6 n7', 'by name');
+	is($sorted->('sort=-taskName'), 'n7 n6 n5 n4 n3 n2 n1', 'and backwards');
+	is($sorted->('sort=-createdAt'), 'n7 n6 n5 n4 n3 n2 n1', 'as it is without a word');
+	my $first = $api->call('GET', "$path?limit=1", $token{viewer})->{body}{nextCursor};
+	status_is($api->call('GET', "$path?limit=1&$_&cursor=$first", $token{viewer}), 400,
+		"a cursor is not for $_") for 'sort=createdAt', 'sort=taskName';
+	status_is($api->call('GET', "/api/v1/tasks/instances?cursor=$first", $token{viewer}), 400,
+		'nor for another list');
 	my $a = $api->call('GET', "$path?name=n2", $token{viewer});
 	is(scalar @{ $a->{body}{items} }, 1, 'filters');
 	my $id = $a->{body}{items}[0]{id};

@@ -124,6 +124,13 @@ subtest 'lists' => sub {
 	} while (defined $cursor);
 	is(scalar @seen, 6, 'page by page');
 	is_deeply(\@seen, [sort { $b cmp $a } @seen], 'in order');
+	is_deeply([map { $_->{id} } $list->('sort=createdAt&status=SUCCESS')],
+		[sort map { $_->{id} } $list->('status=SUCCESS')], 'and the oldest first');
+	my $next = $api->call('GET', "$path?limit=4&sort=createdAt", $token{viewer})->{body}{nextCursor};
+	is_deeply([map { $_->{id} } $list->("sort=createdAt&cursor=$next")], [reverse @seen[0, 1]],
+		'in pages, too');
+	status_is($api->call('GET', "$path?cursor=$next", $token{viewer}), 400,
+		'of which a cursor is for this order alone');
 	status_is($api->call('GET', "$path?$_", $token{viewer}), 400, "$_ is refused")
 		for qw(status=odd definition=42 from=yesterday limit=0 cursor=MTp4 nope=1);
 };

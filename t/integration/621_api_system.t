@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use File::Temp ();
+use MIME::Base64 qw(encode_base64url);
 use Test::More;
 use Time::HiRes qw(sleep time);
 use ApiNode;
@@ -94,6 +95,12 @@ subtest 'dead letters' => sub {
 	is($a->{body}{nextCursor}, undef, 'to the last');
 	status_is(get('/api/v1/queues/No!/dead', $token{admin}), 404, 'a topic has a name');
 	status_is(get("$path?cursor=MTp4", $token{admin}), 400, 'and a cursor a form');
+	status_is(get("$path?cursor=" . encode_base64url("listDeadLetters 0:$_"), $token{admin}), 400,
+		"which is not $_") for '0-0', '1', '99999999999999999999-1';
+	status_is(get('/api/v1/nodes?cursor=' . encode_base64url("listNodes 0:\xff")), 400,
+		'nor what is no UTF-8');
+	status_is(get('/api/v1/nodes?cursor=' . encode_base64url('listNodes 0:a')), 200,
+		'and one that is made up leads nowhere else');
 };
 
 sub define
