@@ -376,6 +376,8 @@ static void definition_take(
 		strcmp(definition_bool(call, "enabled"), "true") == 0
 			? "ENABLED"
 			: "DISABLED";
+	if (strcmp(values[VALUE_STATUS], "DISABLED") == 0)
+		values[VALUE_NEXT] = NULL;
 	values[VALUE_TENANT] = call->access.tenant;
 	values[VALUE_WHO] = call->access.who;
 	values[VALUE_REQUEST] = http_request_id(call->req);
