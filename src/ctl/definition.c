@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "ctl/ctl.h"
 #include "ctl/definition.h"
+#include "ctl/jtree.h"
 #include "ctl/status.h"
 #include "when/rule.h"
 
@@ -110,8 +111,9 @@ json_t *definition_rows(struct db_rows *rows)
 	int i;
 
 	for (i = 0; i < db_count(rows); i++)
-		json_array_append_new(list,
-			json_loads(db_text(rows, i, 0), JSON_DECODE_ANY, NULL));
+		json_array_append_new(
+			list, jtree_read(db_text(rows, i, 0),
+				      strlen(db_text(rows, i, 0))));
 	db_free(rows);
 	return list;
 }

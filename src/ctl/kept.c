@@ -12,6 +12,7 @@
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/jtree.h"
 #include "ctl/kept.h"
 #include "ctl/lane.h"
 #include "ctl/span.h"
@@ -76,7 +77,8 @@ int kept_refresh(struct kept *k)
 	json_decref(k->row);
 	k->row = NULL;
 	if (db_count(rows) == 1)
-		k->row = json_loads(db_text(rows, 0, 0), 0, NULL);
+		k->row = jtree_read(
+			db_text(rows, 0, 0), strlen(db_text(rows, 0, 0)));
 	db_free(rows);
 	return EXIT_OK;
 }
