@@ -218,6 +218,15 @@ static void cron_history_print(const struct ctl *c, json_t *rows,
 	json_decref(rows);
 }
 
+void cron_history_tell(const struct ctl *c, json_t *rows)
+{
+	cron_history_print(c, rows,
+		table_new(cron_history_columns,
+			sizeof(cron_history_columns) /
+				sizeof(*cron_history_columns)),
+		cron_history_row);
+}
+
 int cron_history_command(struct ctl *c)
 {
 	char most[24];
@@ -228,11 +237,7 @@ int cron_history_command(struct ctl *c)
 	snprintf(most, sizeof(most), "%ld", c->lines);
 	rc = cron_history_query(c, cron_history_runs, 3, values, 1, &rows);
 	if (rc == EXIT_OK)
-		cron_history_print(c, rows,
-			table_new(cron_history_columns,
-				sizeof(cron_history_columns) /
-					sizeof(*cron_history_columns)),
-			cron_history_row);
+		cron_history_tell(c, rows);
 	return rc;
 }
 

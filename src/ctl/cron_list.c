@@ -69,7 +69,7 @@ static void cron_list_row(struct table *t, const json_t *d)
 	free(schedule);
 }
 
-static void cron_list_print(const json_t *list)
+void cron_list_tell(const struct ctl *c, json_t *list)
 {
 	struct table *t = table_new(cron_list_columns,
 		sizeof(cron_list_columns) / sizeof(*cron_list_columns));
@@ -78,12 +78,18 @@ static void cron_list_print(const json_t *list)
 	struct screen s;
 	size_t i;
 
+	if (c->json) {
+		lane_print(list);
+		table_free(t);
+		return;
+	}
 	json_array_foreach(list, i, d) cron_list_row(t, d);
 	screen_init(&s);
 	table_print(t, &s, 0, 0, &out);
 	fputs(buf_str(&out), stdout);
 	buf_done(&out);
 	table_free(t);
+	json_decref(list);
 }
 
 int cron_list_command(struct ctl *c)
@@ -91,20 +97,13 @@ int cron_list_command(struct ctl *c)
 	const char *values[] = { definition_tenant(c), NULL };
 	struct db_rows *r;
 	struct db *db;
-	json_t *list;
 	int rc = db_open(c, &db);
 
 	if (rc != EXIT_OK)
 		return rc;
 	rc = db_query(db, &r, cron_list_object, 2, values);
-	if (rc == EXIT_OK) {
-		list = definition_rows(r);
-		if (c->json)
-			lane_print(json_incref(list));
-		else
-			cron_list_print(list);
-		json_decref(list);
-	}
+	if (rc == EXIT_OK)
+		cron_list_tell(c, definition_rows(r));
 	db_close(db);
 	return rc;
 }
@@ -118,26 +117,32 @@ static void cron_list_show_line(const char *name, const json_t *value)
 		(json_is_string(value) && json_string_length(value) == 0))
 		return;
 	if (json_is_string(value))
-		text = xstrdup(json_string_value(value));
+		text = lane_clean(json_string_value(value));
 	else
 		text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 	printf("%-12s %s\n", name, text);
 	free(text);
 }
 
-static void cron_list_show_print(const json_t *d)
+void cron_list_tell_one(const struct ctl *c, json_t *d)
 {
-	char *schedule = definition_schedule(json_object_get(d, "rule"));
+	char *schedule;
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)d, key, value)
+	if (c->json) {
+		lane_print(d);
+		return;
+	}
+	schedule = definition_schedule(json_object_get(d, "rule"));
+	json_object_foreach(d, key, value)
 	{
 		cron_list_show_line(key, value);
 		if (strcmp(key, "type") == 0)
 			printf("%-12s %s\n", "schedule", schedule);
 	}
 	free(schedule);
+	json_decref(d);
 }
 
 int cron_list_show(struct ctl *c)
@@ -156,10 +161,7 @@ int cron_list_show(struct ctl *c)
 		rc = db_query(db, &r, cron_list_object, 2, values);
 	if (rc == EXIT_OK) {
 		list = definition_rows(r);
-		if (c->json)
-			lane_print(json_incref(json_array_get(list, 0)));
-		else
-			cron_list_show_print(json_array_get(list, 0));
+		cron_list_tell_one(c, json_incref(json_array_get(list, 0)));
 		json_decref(list);
 	}
 	definition_done(&found);

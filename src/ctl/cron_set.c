@@ -179,7 +179,7 @@ static int cron_set_depends(const struct ctl *c, struct db *db, const char *id,
 	return rc;
 }
 
-static void cron_set_tell(const struct ctl *c, const char *done, const char *id,
+void cron_set_tell(const struct ctl *c, const char *done, const char *id,
 	const struct rule *r, int64_t next_us)
 {
 	const char *name = c->argv[0];
@@ -300,15 +300,13 @@ static int cron_set_new(const struct ctl *c, struct db *db,
 	return rc;
 }
 
-int cron_set_add(struct ctl *c)
+int cron_set_read_add(
+	const struct ctl *c, struct cron_columns *k, struct rule **ret_rule)
 {
-	struct cron_columns k = { .count = 0 };
-	struct rule *rule = NULL;
-	struct db *db = NULL;
 	int rc = cron_set_check_name(c->argv[0]);
 
 	if (rc == EXIT_OK)
-		rc = cron_columns_read(c, &k);
+		rc = cron_columns_read(c, k);
 	if (rc == EXIT_OK && c->cron.handler == NULL)
 		rc = ctl_fail(EXIT_USAGE, "cron add needs a --handler");
 	if (rc == EXIT_OK && c->cron.exprs.count == 0 &&
@@ -316,8 +314,16 @@ int cron_set_add(struct ctl *c)
 		rc = ctl_fail(EXIT_USAGE,
 			"cron add needs one of --cron, --every, --delay and "
 			"--at");
-	if (rc == EXIT_OK)
-		rc = cron_columns_rule(c, NULL, &rule);
+	return rc == EXIT_OK ? cron_columns_rule(c, NULL, ret_rule) : rc;
+}
+
+int cron_set_add(struct ctl *c)
+{
+	struct cron_columns k = { .count = 0 };
+	struct rule *rule = NULL;
+	struct db *db = NULL;
+	int rc = cron_set_read_add(c, &k, &rule);
+
 	if (rc == EXIT_OK) {
 		cron_columns_add_rule(&k, rule);
 		rc = cron_set_check_conf(c, &k);
@@ -406,18 +412,25 @@ static int cron_set_change(
 	return rc;
 }
 
+int cron_set_read_edit(const struct ctl *c, struct cron_columns *k)
+{
+	int rc = cron_columns_read(c, k);
+
+	if (rc == EXIT_OK && c->cron.disabled)
+		rc = ctl_fail(EXIT_USAGE, "`cron disable` does that");
+	if (rc == EXIT_OK && k->count == 0 && !cron_columns_has_rule(c) &&
+		c->cron.depends_on == NULL)
+		rc = ctl_fail(EXIT_USAGE, "cron edit needs an option that says "
+					  "what to change");
+	return rc;
+}
+
 int cron_set_edit(struct ctl *c)
 {
 	struct cron_columns k = { .count = 0 };
 	struct db *db = NULL;
-	int rc = cron_columns_read(c, &k);
+	int rc = cron_set_read_edit(c, &k);
 
-	if (rc == EXIT_OK && c->cron.disabled)
-		rc = ctl_fail(EXIT_USAGE, "`cron disable` does that");
-	if (rc == EXIT_OK && k.count == 0 && !cron_columns_has_rule(c) &&
-		c->cron.depends_on == NULL)
-		rc = ctl_fail(EXIT_USAGE, "cron edit needs an option that says "
-					  "what to change");
 	if (rc == EXIT_OK)
 		rc = cron_set_check_conf(c, &k);
 	if (rc == EXIT_OK)

@@ -35,6 +35,9 @@ struct ctl_cron {
 struct ctl {
 	const char *config; /* -c; NULL */
 	const char *socket; /* -S, or found; NULL where no daemon is needed */
+	const char *url;    /* --url; NULL */
+	const char *token_file, *cacert; /* NULL */
+	const struct url *there; /* the API of another node; NULL: this one */
 	bool help, version;
 	bool json, follow, plan, now;
 	long lines;             /* -n */

@@ -32,6 +32,7 @@
 #include "ctl/option.h"
 #include "ctl/push.h"
 #include "ctl/queue.h"
+#include "ctl/remote.h"
 #include "ctl/socket.h"
 #include "ctl/status.h"
 #include "ctl/story.h"
@@ -39,6 +40,7 @@
 #include "ctl/tenant.h"
 #include "ctl/token.h"
 #include "ctl/top.h"
+#include "ctl/url.h"
 
 #define MAIN_HELP_COLUMN 24
 
@@ -231,7 +233,8 @@ static void main_help(const struct main_command *m)
 {
 	size_t i;
 
-	fputs("usage: reevectl [-c FILE | -S SOCKET] [--json] COMMAND ...\n\n",
+	fputs("usage: reevectl [-c FILE | -S SOCKET | --url URL] [--json] "
+	      "COMMAND ...\n\n",
 		stdout);
 	for (i = 0; i < MAIN_COMMANDS; i++) {
 		if (m == NULL || m == &main_commands[i])
@@ -239,6 +242,8 @@ static void main_help(const struct main_command *m)
 	}
 	fputs("\n", stdout);
 	option_help(m != NULL ? m->options : ~0u, MAIN_HELP_COLUMN);
+	if (m != NULL && remote_find(m->name, m->sub) != NULL)
+		remote_help(remote_find(m->name, m->sub));
 }
 
 /* No command, or half of one: then the whole ones are told. */
@@ -321,11 +326,49 @@ static int main_check(
 	return EXIT_OK;
 }
 
-static int main_run(const struct main_command *m, struct ctl *c)
+/* It asks no daemon, no database and no Redis. */
+static bool main_is_alone(const struct main_command *m)
+{
+	return m->run == cron_next_command || m->run == config_check ||
+	       m->run == config_options;
+}
+
+static int main_refuse_url(const struct main_command *m, const struct ctl *c)
+{
+	return ctl_fail(EXIT_USAGE,
+		"%s%s%s works on the node itself only: no --url%s", m->name,
+		m->sub != NULL ? " " : "", m->sub != NULL ? m->sub : "",
+		c->url == NULL ? "; unset REEVE_URL, or say which by -c, -S or "
+				 "--database"
+			       : "");
+}
+
+/* On another node, or, where `url` is NULL, on this one. */
+static int main_run_there(
+	const struct main_command *m, struct ctl *c, const char *url)
+{
+	const struct remote_command *how = remote_find(m->name, m->sub);
+	struct url *there = NULL;
+	int rc;
+
+	if (how == NULL)
+		return main_refuse_url(m, c);
+	rc = url_read(c, url, &there);
+	c->there = there;
+	if (rc == EXIT_OK)
+		rc = remote_run(c, how);
+	url_free(there);
+	return rc;
+}
+
+static int main_run_here(const struct main_command *m, struct ctl *c)
 {
 	char *path = NULL;
 	int rc = EXIT_OK;
 
+	if (c->token_file != NULL || c->cacert != NULL)
+		return ctl_fail(EXIT_USAGE,
+			"--token-file and --cacert go with --url or REEVE_URL");
 	if ((m->options & OPTION_LOCAL) == 0) {
 		rc = socket_find(c, &path);
 		c->socket = path;
@@ -333,6 +376,25 @@ static int main_run(const struct main_command *m, struct ctl *c)
 	if (rc == EXIT_OK)
 		rc = m->run(c);
 	free(path);
+	return rc;
+}
+
+static int main_run(const struct main_command *m, struct ctl *c, uint64_t seen)
+{
+	const char *url = url_wanted(c);
+	const struct remote_command *how = remote_find(m->name, m->sub);
+	int rc = EXIT_OK;
+
+	if (c->url == NULL && main_is_alone(m))
+		url = NULL;
+	if (url != NULL && how != NULL)
+		rc = option_check("this over the API",
+			m->options & ~(how->without | OPTION_TENANT |
+					     OPTION_DATABASE),
+			seen);
+	if (rc == EXIT_OK)
+		rc = url != NULL ? main_run_there(m, c, url)
+				 : main_run_here(m, c);
 	if (fflush(stdout) != 0 && rc == EXIT_OK)
 		rc = ctl_fail(EXIT_SYSTEM, "cannot write the output");
 	return rc;
@@ -364,5 +426,5 @@ int main(int argc, char **argv)
 		return main_usage();
 	rc = main_check(m, &c, seen);
 	option_complete(m->options, seen, &c);
-	return rc == EXIT_OK ? main_run(m, &c) : rc;
+	return rc == EXIT_OK ? main_run(m, &c, seen) : rc;
 }

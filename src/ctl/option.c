@@ -49,6 +49,12 @@ static const struct option_row option_rows[] = {
 		.help = "find the socket by this process.yaml" },
 	{ "socket", 'S', 0, OPTION_TEXT, OPTION_PLACE(socket),
 		.value = "SOCKET", .help = "use this control socket" },
+	{ "url", 0, 0, OPTION_TEXT, OPTION_PLACE(url), .value = "URL",
+		.help = "ask the HTTP API there, with REEVE_TOKEN" },
+	{ "token-file", 0, 0, OPTION_TEXT, OPTION_PLACE(token_file),
+		.value = "FILE", .help = "with --url: read the token there" },
+	{ "cacert", 0, 0, OPTION_TEXT, OPTION_PLACE(cacert), .value = "FILE",
+		.help = "with --url: trust these authorities" },
 	{ "json", 0, OPTION_JSON, OPTION_FLAG, OPTION_PLACE(json),
 		.help = "print JSON" },
 	{ "follow", 'f', OPTION_FOLLOW, OPTION_FLAG, OPTION_PLACE(follow),
@@ -290,6 +296,10 @@ int option_parse(int argc, char **argv, struct ctl *c, uint64_t *ret_seen)
 	c->argv = argv + optind;
 	if (c->config != NULL && c->socket != NULL)
 		return ctl_fail(EXIT_USAGE, "-c and -S exclude each other");
+	if (c->url != NULL &&
+		(c->config != NULL || c->socket != NULL || c->database != NULL))
+		return ctl_fail(
+			EXIT_USAGE, "--url excludes -c, -S and --database");
 	return EXIT_OK;
 }
 

@@ -206,7 +206,7 @@ static int top_fetch(struct top *t)
 	double elapsed_s;
 	int64_t now;
 
-	if (client_get(t->client, "/status", &a, &err) != 0) {
+	if (client_look(t->client, NULL, &a, &err) != 0) {
 		snprintf(t->error, sizeof(t->error), "%s", err.text);
 		return -1;
 	}
@@ -222,7 +222,9 @@ static int top_fetch(struct top *t)
 	json_decref(t->doc);
 	t->doc = json_incref(a.json);
 	client_answer_done(&a);
-	top_sample(t, elapsed_s);
+	/* The pids of another node are none of this one. */
+	if (client_socket(t->client) != NULL)
+		top_sample(t, elapsed_s);
 	return 0;
 }
 

@@ -184,7 +184,7 @@ subtest 'bash completes commands and options' => sub {
 	is($complete->('reload', '--pl'), '--plan', 'those of the command');
 	is($complete->('config', ''), 'show check options', 'second words');
 	is($complete->('queue', 'dead', 'p'), 'purge', 'third words');
-	is($complete->('queue', 'push', '--u'), '--unique', 'their options');
+	is($complete->('queue', 'push', '--un'), '--unique', 'their options');
 	is($complete->('-S', "$dir/none.sock", 'stop', ''), '',
 		'no pools without a daemon');
 };

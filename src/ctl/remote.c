@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/cron_history.h"
+#include "ctl/cron_list.h"
+#include "ctl/ctl.h"
+#include "ctl/option.h"
+#include "ctl/remote.h"
+#include "ctl/remote_cron.h"
+#include "ctl/remote_define.h"
+#include "ctl/status.h"
+#include "ctl/top.h"
+
+/* The client knows the way to the document that both show. */
+static int remote_status(struct remote *r)
+{
+	return status_command(r->ctl);
+}
+
+static int remote_top(struct remote *r)
+{
+	return top_command(r->ctl);
+}
+
+#define REMOTE_DEFINITIONS "/api/v1/tasks/definitions"
+#define REMOTE_INSTANCES   "/api/v1/tasks/instances"
+
+#define REMOTE_ROW(name_, sub_, method_, path_, run_)                         \
+	.name = (name_), .sub = (sub_), .method = (method_), .path = (path_), \
+	.run = (run_)
+
+static const struct remote_command remote_commands[] = {
+	{ REMOTE_ROW("status", NULL, "GET", "/api/v1/pools", remote_status) },
+	{ REMOTE_ROW("top", NULL, "GET", "/api/v1/pools", remote_top) },
+	{ REMOTE_ROW(
+		  "cron", "list", "GET", REMOTE_DEFINITIONS, remote_cron_list),
+		.members = remote_cron_definition, .print = cron_list_tell },
+	{ REMOTE_ROW("cron", "show", "GET", REMOTE_DEFINITIONS "/{id}",
+		  remote_cron_show),
+		.members = remote_cron_definition,
+		.print = cron_list_tell_one },
+	{ REMOTE_ROW(
+		  "cron", "add", "POST", REMOTE_DEFINITIONS, remote_define_add),
+		.without = OPTION_FORCE },
+	{ REMOTE_ROW("cron", "edit", "PUT", REMOTE_DEFINITIONS "/{id}",
+		remote_define_edit) },
+	{ REMOTE_ROW("cron", "rm", "DELETE", REMOTE_DEFINITIONS "/{id}",
+		remote_cron_each) },
+	{ REMOTE_ROW("cron", "enable", "POST",
+		REMOTE_DEFINITIONS "/{id}/enable", remote_cron_each) },
+	{ REMOTE_ROW("cron", "disable", "POST",
+		REMOTE_DEFINITIONS "/{id}/disable", remote_cron_each) },
+	{ REMOTE_ROW("cron", "history", "GET", REMOTE_INSTANCES,
+		  remote_cron_history),
+		.members = remote_cron_run, .print = cron_history_tell },
+};
+
+#define REMOTE_COMMANDS (sizeof(remote_commands) / sizeof(*remote_commands))
+
+const struct remote_command *remote_find(const char *name, const char *sub)
+{
+	size_t i;
+
+	for (i = 0; i < REMOTE_COMMANDS; i++) {
+		const struct remote_command *how = &remote_commands[i];
+
+		if (strcmp(how->name, name) == 0 &&
+			(sub == NULL) == (how->sub == NULL) &&
+			(sub == NULL || strcmp(how->sub, sub) == 0))
+			return how;
+	}
+	return NULL;
+}
+
+int remote_run(struct ctl *c, const struct remote_command *how)
+{
+	struct remote r = { c, how, client_new(c) };
+	int rc = how->run(&r);
+
+	client_free(r.client);
+	return rc;
+}
+
+void remote_help(const struct remote_command *how)
+{
+	printf("\nWith --url: %s %s\n", how->method, how->path);
+}
