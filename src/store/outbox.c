@@ -281,8 +281,10 @@ static void outbox_end(struct outbox *o)
 
 	loop_timer_stop(o->answer);
 	outbox_lanes_publish(o->lanes);
-	/* Rows that can't be taken now are not asked for at once again. */
-	o->is_wanted = gone > 0 && (o->is_wanted || o->count == o->limit);
+	/* Rows that can't be taken now are not asked for at once again; but who
+	 * was told of more while it looked has to look for that. */
+	if (gone > 0 && o->count == o->limit)
+		o->is_wanted = true;
 	if (gone > 0) {
 		ids = pg_array_text(&o->ids);
 		pg_batch_add(b, &outbox_delete, &ids, NULL, NULL);
