@@ -16,18 +16,10 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN to_timestamp((('x0000' || left(replace(id::text, '-', ''), 12))::bit(64)::bigint) / 1000.0);
 COMMENT ON FUNCTION reeve.uuid_time IS 'When this uuid v7 was made.';
 
--- A uuid v7 of a time and of 16 bytes, of which ten are used.
-CREATE FUNCTION reeve.uuid_of(at timestamptz, chance bytea) RETURNS uuid
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN encode(set_byte(set_byte(
-		overlay(chance PLACING substring(int8send(
-			floor(extract(epoch FROM at) * 1000)::bigint) FROM 3) FROM 1 FOR 6),
-		6, (get_byte(chance, 6) & 15) | 112),
-		8, (get_byte(chance, 8) & 63) | 128), 'hex')::uuid;
-
 CREATE FUNCTION reeve.uuid_new() RETURNS uuid
 LANGUAGE sql VOLATILE PARALLEL SAFE
-RETURN reeve.uuid_of(clock_timestamp(), uuid_send(gen_random_uuid()));
+RETURN (lpad(to_hex(floor(date_part('epoch', clock_timestamp()) * 1000)::bigint), 12, '0')
+	|| '7' || substr(gen_random_uuid()::text, 16))::uuid;
 COMMENT ON FUNCTION reeve.uuid_new IS 'A new uuid v7.';
 
 CREATE FUNCTION reeve.fire_id(definition_id uuid, fire_time timestamptz) RETURNS uuid

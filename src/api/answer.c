@@ -43,16 +43,20 @@ void answer_put(struct jsonw *j, const char *key, const struct field *fields,
 	jsonw_end_object(j);
 }
 
-void answer_one(struct call *call, const struct pg_result *r)
+void answer_row(struct call *call, const struct pg_result *r, int row)
 {
 	struct jsonw j;
 
-	if (pg_result_rows(r) == 0) {
-		call_fail(call, 404, "there is none of that id");
-		return;
-	}
 	jsonw_init(&j, &call->out);
-	answer_put(&j, NULL, call->route->answer, r, 0, 0);
+	answer_put(&j, NULL, call->route->answer, r, row, 0);
+}
+
+void answer_one(struct call *call, const struct pg_result *r)
+{
+	if (pg_result_rows(r) == 0)
+		call_fail(call, 404, "there is none of that id");
+	else
+		answer_row(call, r, 0);
 }
 
 /* Before each cursor: the list and the order that it is of. */

@@ -18,7 +18,9 @@ struct pg_result;
 void answer_put(struct jsonw *j, const char *key, const struct field *fields,
 	const struct pg_result *r, int row, int first);
 
-/* db_rows_fn: the call's answer is the only row; none: 404. */
+/* The call's answer is this row. */
+void answer_row(struct call *call, const struct pg_result *r, int row);
+/* db_rows_fn: it is the only row; none: 404. */
 void answer_one(struct call *call, const struct pg_result *r);
 
 /*

@@ -13,6 +13,7 @@
 #include "api/options.h"
 #include "api/send.h"
 #include "api/service.h"
+#include "api/task_batch.h"
 #include "api/wire.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -126,6 +127,7 @@ static void api_close(struct api *self)
 	send_close(&self->service);
 	wire_free(self->service.wire);
 	db_close(self->service.db);
+	task_batch_close(&self->service);
 	access_close(self->service.access);
 	http_origin_free(self->origin);
 	secret_close(self->service.secret);

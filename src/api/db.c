@@ -127,14 +127,17 @@ static void db_on_rows(const struct pg_result *r, void *arg)
 		ask->rows(ask->call, r);
 }
 
+void db_add_tenant(struct pg_batch *batch, const char *tenant)
+{
+	pg_batch_add(batch, &db_set_tenant, &tenant, NULL, NULL);
+}
+
 void db_begin(struct call *call)
 {
-	const char *values[] = { call->access.tenant };
-
 	if (call->service->db == NULL)
 		return;
 	call->batch = pg_batch_new(call->service->db->pg);
-	pg_batch_add(call->batch, &db_set_tenant, values, NULL, NULL);
+	db_add_tenant(call->batch, call->access.tenant);
 }
 
 void db_add(struct call *call, const struct pg_statement *s,
@@ -167,7 +170,7 @@ static void db_answer(struct call *call)
 
 /* What an error of the database is to the client; never its own words, save
  * where a statement of ours has chosen them (RVNNN). */
-static void db_refuse(struct call *call, const struct pg_result *error)
+void db_refuse(struct call *call, const struct pg_result *error)
 {
 	const char *state = pg_result_sqlstate(error);
 	const char *text = arena_strdup(call->arena, pg_result_error(error));

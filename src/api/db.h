@@ -62,6 +62,11 @@ typedef void (*db_ended_fn)(struct call *call, bool is_done);
 int db_send_quietly(struct call *call, db_ended_fn fn)
 	__attribute__((warn_unused_result));
 
+/* For a batch of several calls: its first statement names their tenant, and
+ * what an error of it is to one of them answers that call. */
+void db_add_tenant(struct pg_batch *batch, const char *tenant);
+void db_refuse(struct call *call, const struct pg_result *error);
+
 /* db_begin, one db_add, db_send. */
 void db_query(struct call *call, const struct pg_statement *s,
 	const char *const *values, db_rows_fn rows);

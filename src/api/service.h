@@ -16,6 +16,7 @@ struct db;
 struct follow;
 struct outbox;
 struct secret;
+struct task_batches;
 struct wire;
 
 /* How much had ended, so that a rate can be told. */
@@ -35,6 +36,7 @@ struct service {
 	struct secret *secret;             /* owned; NULL: no key */
 	struct wire *wire;                 /* owned */
 	struct outbox *outbox;             /* owned; NULL: see send.h */
+	struct task_batches *task_batches; /* owned; NULL: none yet */
 	LIST_HEAD(, follow) follows;       /* owned: logs that are streamed */
 	struct service_rate rate_before, rate_now;
 };

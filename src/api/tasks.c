@@ -10,6 +10,7 @@
 #include "api/once.h"
 #include "api/send.h"
 #include "api/service.h"
+#include "api/task_batch.h"
 #include "api/tasks.h"
 #include "base/uuid.h"
 #include "conf/conf.h"
@@ -95,35 +96,12 @@ static const struct field task_body[] = {
 	{ .name = NULL },
 };
 
-enum {
-	TASK_ID,
-	TASK_HANDLER,
-	TASK_TOPIC,
-	TASK_PARAMS,
-	TASK_DELAY,
-	TASK_AT,
-	TASK_KEY,
-	TASK_PRIORITY,
-	TASK_TIMEOUT_MS,
-	TASK_RETRY,
-	TASK_DEADLINE,
-	TASK_SUBTASKS,
-	TASK_WHO,
-	TASK_REQUEST,
-	TASK_SECRET,
-	TASK_NAMES,
-	TASK_MINE,
-	TASK_VALUES
-};
-
 static const struct pg_statement task_create = {
 	.name = "api_task_create",
 	.text = "SELECT " INSTANCE_COLUMNS " FROM reeve.task_create($1::uuid,"
-		" $2, $3, $4, $5::bigint, 'epoch'::timestamptz + $6::bigint *"
-		" interval '1 us', $7, $8::bigint, $9::bigint, $10::int,"
-		" 'epoch'::timestamptz + $11::bigint * interval '1 us',"
-		" $12::jsonb, $13, $14, $15::bytea, $16::jsonb,"
-		" $17::boolean) i",
+		" $2, $3, $4, $5::bigint, $6::bigint, $7, $8::bigint,"
+		" $9::bigint, $10::int, $11::bigint, $12, $13, $14::bytea,"
+		" $15::jsonb, $16::boolean, $17::jsonb) i",
 	.params = TASK_VALUES,
 };
 
@@ -268,7 +246,7 @@ static void task_take(struct call *call, const char *values[TASK_VALUES])
 	values[TASK_AT] = task_number(call, b, "at");
 	values[TASK_KEY] = task_text(b, "uniqueKey");
 	values[TASK_PRIORITY] = task_or(task_number(call, b, "priority"), "1");
-	values[TASK_TIMEOUT_MS] = task_number(call, b, "timeout");
+	values[TASK_TIMEOUT] = task_number(call, b, "timeout");
 	values[TASK_RETRY] = task_number(call, b, "retry");
 	values[TASK_DEADLINE] = task_number(call, b, "deadline");
 	values[TASK_SUBTASKS] = task_parts(call, values);
@@ -281,23 +259,33 @@ static void task_take(struct call *call, const char *values[TASK_VALUES])
 	values[TASK_MINE] = send_is_possible(call) ? "true" : "false";
 }
 
-static void task_on_created(struct call *call, const struct pg_result *r)
+static void task_on_done(struct call *call)
 {
-	once_header(call, "Location",
-		arena_printf(call->arena, "/api/v1/tasks/instances/%s",
-			pg_result_text(r, 0, 0)));
-	answer_one(call, r);
+	task_batch_done(call, call->own);
+}
+
+static bool task_is_plain(const struct call *call, const char *const *values)
+{
+	return values[TASK_KEY] == NULL && values[TASK_SUBTASKS] == NULL &&
+	       http_request_header(call->req, "Idempotency-Key") == NULL;
 }
 
 static void task_serve_create(struct call *call)
 {
 	const char *values[TASK_VALUES];
 
-	if (!task_is_good(call) || !once_begin(call))
+	if (!task_is_good(call))
 		return;
 	task_take(call, values);
-	db_add(call, &task_create, values, task_on_created);
-	once_send(call, send_poke);
+	if (task_is_plain(call, values)) {
+		task_batch_add(call, values);
+		return;
+	}
+	if (!once_begin(call))
+		return;
+	call->own = arena_strdup(call->arena, values[TASK_ID]);
+	db_add(call, &task_create, values, answer_one);
+	once_send(call, task_on_done);
 }
 
 static const struct field task_pending[] = {
