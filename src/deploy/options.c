@@ -143,7 +143,7 @@ static const struct opt deploy_options[] = {
 		DEPLOY(failure_rise),
 		.minimum = 0,
 		.maximum = 100,
-		.default_text = "0",
+		.default_text = "10",
 		.unit = "percent points",
 		.help = "how much the share of failed tasks may rise; 0: not "
 			"watched" },

@@ -22,18 +22,20 @@
 /* So many tasks have to have ended before their failures say something. */
 #define WATCH_ENDED_MIN 10
 
-/* $1 node, $2 deployment; ended and failed here since the switch, before it, and
- * since it on nodes that have the old release still. */
+/* $1 node, $2 deployment; ended and failed here since the switch, here in the
+ * hour before it, and since it on nodes that have the old release still.  What
+ * was begun before the switch and ended after it says nothing. */
 static const struct pg_statement watch_failures = {
 	.name = "deploy_failures",
 	.text = "SELECT count(*) FILTER (WHERE is_here AND is_new),"
 		" count(*) FILTER (WHERE is_here AND is_new AND is_failed),"
-		" count(*) FILTER (WHERE is_here AND NOT is_new),"
-		" count(*) FILTER (WHERE is_here AND NOT is_new AND is_failed),"
+		" count(*) FILTER (WHERE is_here AND is_old),"
+		" count(*) FILTER (WHERE is_here AND is_old AND is_failed),"
 		" count(*) FILTER (WHERE NOT is_here AND is_new),"
 		" count(*) FILTER (WHERE NOT is_here AND is_new AND is_failed)"
 		" FROM (SELECT o.node = n.node AS is_here,"
-		" i.end_time > n.switched_at AS is_new,"
+		" i.start_time > n.switched_at AS is_new,"
+		" i.end_time <= n.switched_at AS is_old,"
 		" i.status IN ('FAILED', 'TIMEOUT') AS is_failed"
 		" FROM reeve.deployment_nodes n"
 		" JOIN reeve.deployment_nodes o"
@@ -278,21 +280,27 @@ static int64_t watch_share(const struct pg_result *r, int column, int64_t least)
 	return ended >= least && ended > 0 ? failed * 100 / ended : -1;
 }
 
-/* Beside the nodes that have the old release still, when they say something:
- * what fails everywhere is not the fault of this release. */
+/* Above what it was here, and above what it is where the old release runs still:
+ * what has failed before, or fails everywhere, is not the fault of this one.
+ * Those that have too few tasks say nothing. */
 static bool watch_has_risen(const struct job *job, const struct pg_result *r,
 	char *ret_why, size_t size)
 {
 	int64_t share = watch_share(r, 0, WATCH_ENDED_MIN);
-	int64_t others = watch_share(r, 4, WATCH_ENDED_MIN);
 	int64_t before = watch_share(r, 2, 1);
-	int64_t base = others >= 0 ? others : before > 0 ? before : 0;
+	int64_t others = watch_share(r, 4, WATCH_ENDED_MIN);
+	int64_t base = before > others ? before : others;
+	char beside[64] = "";
 
-	if (share <= base + job->deploy->options->failure_rise)
+	if (share <= (base > 0 ? base : 0) + job->deploy->options->failure_rise)
 		return false;
-	snprintf(ret_why, size, "%lld %% of its tasks fail, and %lld %% %s",
-		(long long)share, (long long)base,
-		others >= 0 ? "on the other nodes" : "did before");
+	if (others >= 0)
+		snprintf(beside, sizeof(beside),
+			", and %lld %% where the old release runs",
+			(long long)others);
+	snprintf(ret_why, size,
+		"%lld %% of its tasks fail; %lld %% did before%s",
+		(long long)share, (long long)(before > 0 ? before : 0), beside);
 	return true;
 }
 
@@ -300,7 +308,7 @@ static void watch_on_failures(const struct pg_result *r, void *arg)
 {
 	struct watch_ask *ask = arg;
 	struct job *job = ask->deploy->job;
-	char why[128];
+	char why[160];
 	bool is_ours = job != NULL && strcmp(job->id, ask->id) == 0 &&
 		       job->turn == ask->turn;
 

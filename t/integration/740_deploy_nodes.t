@@ -109,7 +109,7 @@ subtest 'strategy canary' => sub {
 	my $id = push_as('canary', 'canary-1');
 	is(with_tasks(sub { $n1->wait_over($id) }), 'ROLLED_BACK',
 		'a canary whose tasks fail goes back');
-	like(reason($id), qr/watch: 100 % of its tasks fail, and 0 % on the other nodes/,
+	like(reason($id), qr/watch: 100 % of its tasks fail; 0 % did before, and 0 % where the old release runs/,
 		'for this reason');
 	is(currents(), 'all-1 all-1', 'and the other has not begun');
 	spew("$dir/broken", '');
@@ -119,6 +119,40 @@ subtest 'strategy canary' => sub {
 	is(with_tasks(sub { $n1->wait_over($id) }), 'DONE',
 		'what fails everywhere is not its fault') or diag(reason($id));
 	is(currents(), 'canary-2 canary-2', 'and the other follows');
+};
+
+# Ten tasks and more of the new release have ended on each node.
+sub have_failed
+{
+	my ($id) = @_;
+	return wait_until { $pg->psql("SELECT count(*) FROM (SELECT FROM reeve.task_instances i"
+		. " JOIN reeve.deployment_nodes n ON n.node = i.execution_node"
+		. " AND i.start_time > n.switched_at AND i.status = 'FAILED'"
+		. " WHERE n.deployment_id = '$id' GROUP BY n.node HAVING count(*) >= 10) t") == 2 } 20;
+}
+
+sub fails_by_all
+{
+	my ($version) = @_;
+	spew("$dir/hold.watch", '');
+	release($version, fails => '');
+	my $id = push_as('all', $version);
+	with_tasks(sub { have_failed($id) }) or diag('too few tasks have failed');
+	unlink "$dir/hold.watch.held";
+	return $id;
+}
+
+subtest 'beside its own past' => sub {
+	unlink "$dir/broken";
+	$pg->psql("UPDATE reeve.task_instances SET status = 'SUCCESS'");
+	my $id = fails_by_all('past-1');
+	is($n1->wait_over($id), 'ROLLED_BACK', 'when all are at it, a rise is one over the past');
+	like(reason($id), qr/100 % of its tasks fail; 0 % did before$/, 'which it says');
+	$pg->psql("UPDATE reeve.task_instances SET status = 'FAILED'");
+	$id = fails_by_all('past-2');
+	is($n1->wait_over($id), 'DONE', 'what has failed before is not its fault')
+		or diag(reason($id));
+	is(currents(), 'past-2 past-2', 'on both');
 };
 
 subtest 'one after the other' => sub {
