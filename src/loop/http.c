@@ -147,6 +147,7 @@ static void http_server_pause(struct http_server *s, int error)
 			strerror(error), HTTP_ACCEPT_PAUSE_US / US_PER_MS);
 	}
 	http_server_watch(s, 0);
+	s->is_short = true;
 	s->resume_accept_us = s->now_us + HTTP_ACCEPT_PAUSE_US;
 	http_server_arm(s, s->resume_accept_us);
 }
@@ -154,6 +155,56 @@ static void http_server_pause(struct http_server *s, int error)
 static bool http_server_is_full(const struct http_server *s)
 {
 	return s->counts.connections >= s->limits.connections_max;
+}
+
+/* When a connection, idle for long enough then, may be closed for another. */
+static int64_t http_server_spare_us(
+	const struct http_server *s, const struct http_conn *c)
+{
+	if (c == NULL)
+		return HTTP_NEVER;
+	return c->deadline_us - s->limits.idle_timeout_us + HTTP_SPARE_US;
+}
+
+/* The one that has been idle for longest; NULL: all are in use. */
+static struct http_conn *http_server_spare(struct http_server *s)
+{
+	struct http_conn *c;
+
+	TAILQ_FOREACH(c, &s->conns[HTTP_CONN_IDLE], entry) {
+		if (http_server_spare_us(s, c) > s->now_us)
+			break;
+		if (http_conn_is_silent(c))
+			return c;
+	}
+	return NULL;
+}
+
+/* Accept if there is room, or else when there may be. */
+static void http_server_admit(struct http_server *s)
+{
+	int64_t at_us = s->now_us;
+
+	if (http_server_is_full(s))
+		at_us = http_server_spare_us(
+			s, TAILQ_FIRST(&s->conns[HTTP_CONN_IDLE]));
+	s->is_short = false;
+	s->resume_accept_us = HTTP_NEVER;
+	if (at_us <= s->now_us) {
+		if (s->is_paused)
+			http_server_watch(s, LOOP_READ);
+		return;
+	}
+	if (!s->is_paused)
+		http_server_watch(s, 0);
+	s->resume_accept_us = at_us;
+	http_server_arm(s, at_us);
+}
+
+void http_server_idled(struct http_server *s)
+{
+	if (s->is_paused && !s->is_short && s->resume_accept_us == HTTP_NEVER)
+		http_server_admit(s);
 }
 
 /* Returns false when there is no more to accept at this moment. */
@@ -178,16 +229,23 @@ static void http_server_on_listener(int fd, unsigned events, void *arg)
 {
 	struct http_listener *li = arg;
 	struct http_server *s = li->server;
+	struct http_conn *spare = NULL;
 	int i;
 
 	(void)fd;
 	(void)events;
 	s->now_us = clock_now();
-	for (i = 0; i < HTTP_ACCEPT_MAX && !http_server_is_full(s); i++)
+	for (i = 0; i < HTTP_ACCEPT_MAX; i++) {
+		if (http_server_is_full(s) &&
+			(spare = http_server_spare(s)) == NULL)
+			break;
 		if (!http_server_accept(s, li))
 			break;
-	if (http_server_is_full(s))
-		http_server_watch(s, 0);
+		if (s->counts.connections > s->limits.connections_max)
+			http_conn_free(spare);
+	}
+	if (http_server_is_full(s) && !s->is_short)
+		http_server_admit(s);
 	http_server_changed(s);
 }
 
@@ -212,8 +270,8 @@ void http_server_listen(struct http_server *s, int fd)
 void http_server_gone(struct http_server *s)
 {
 	s->counts.connections--;
-	if (s->is_paused && s->resume_accept_us == HTTP_NEVER)
-		http_server_watch(s, LOOP_READ);
+	if (s->is_paused && !s->is_short)
+		http_server_admit(s);
 	if (s->counts.connections > 0)
 		return;
 	if (s->is_draining) {
@@ -233,11 +291,8 @@ static void http_server_expire(struct http_server *s)
 		while ((c = TAILQ_FIRST(&s->conns[i])) != NULL &&
 			c->deadline_us <= s->now_us)
 			http_conn_expire(c);
-	if (s->resume_accept_us <= s->now_us) {
-		s->resume_accept_us = HTTP_NEVER;
-		if (!http_server_is_full(s))
-			http_server_watch(s, LOOP_READ);
-	}
+	if (s->resume_accept_us <= s->now_us)
+		http_server_admit(s);
 }
 
 static void http_server_on_timer(void *arg)

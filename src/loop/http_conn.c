@@ -61,6 +61,8 @@ static void http_conn_set(struct http_conn *c, enum http_conn_state state)
 		c->watching = http_conn_watches[state];
 		loop_fd_set(c->watch, c->watching);
 	}
+	if (state == HTTP_CONN_IDLE)
+		http_server_idled(s);
 }
 
 void http_conn_free(struct http_conn *c)
@@ -487,6 +489,13 @@ void http_conn_peer(
 	/* Not known any more when the client has reset the connection. */
 	(void)getpeername(c->fd, (struct sockaddr *)&a, &len);
 	http_origin_print(&a, ret_text);
+}
+
+bool http_conn_is_silent(const struct http_conn *c)
+{
+	char byte;
+
+	return recv(c->fd, &byte, 1, MSG_PEEK) <= 0;
 }
 
 void http_conn_hurry(struct http_conn *c, int64_t deadline_us)

@@ -35,6 +35,7 @@
 #define HTTP_ACCEPT_PAUSE_US 100000   /* after running out of descriptors */
 #define HTTP_WARN_US         60000000 /* between two warnings of one kind */
 #define HTTP_LINGER_US       2000000
+#define HTTP_SPARE_US        1000000 /* idle for so long: may make room */
 #define HTTP_NEVER           INT64_MAX
 
 enum http_conn_state {
@@ -130,7 +131,9 @@ struct http_server {
 
 	SLIST_HEAD(, http_listener) listeners;
 	bool is_paused;           /* listeners are not watched */
-	int64_t resume_accept_us; /* end of the pause; HTTP_NEVER: no pause */
+	bool is_short;            /* of descriptors, hence the pause */
+	int64_t resume_accept_us; /* end of the pause; HTTP_NEVER: when a
+				     connection is gone or idle */
 	int64_t warned_us;        /* of a lack of descriptors; 0: never */
 
 	int64_t now_us; /* clock_now at the start of the callback */
@@ -171,6 +174,8 @@ void http_conn_part(struct http_conn *c);
  * known. */
 void http_conn_peer(
 	const struct http_conn *c, char ret_text[HTTP_ORIGIN_TEXT_MAX]);
+/* Nothing that is not read yet has come from it. */
+bool http_conn_is_silent(const struct http_conn *c);
 /* A draining server waits for its next request no longer than until then. */
 void http_conn_hurry(struct http_conn *c, int64_t deadline_us);
 
@@ -236,5 +241,7 @@ void http_server_gone(struct http_server *s);
 /* Count an answer and tell on_done; before the request is dropped. */
 void http_server_answered(struct http_server *s, struct http_done *d);
 void http_server_changed(struct http_server *s);
+/* A connection has become idle. */
+void http_server_idled(struct http_server *s);
 
 #endif

@@ -167,6 +167,18 @@ subtest 'a worker full of slow clients serves again' => sub {
 	$r->finish;
 };
 
+subtest 'a worker full of idle clients serves others' => sub {
+	my $r = start_daemon('idle') or return;
+
+	my @idle = map { connected($r) } 1 .. 60;	# more than max_connections
+	syswrite $_, "GET /healthz HTTP/1.1\r\n$HOST\r\n" for @idle;
+	my $from = time;
+	my @status = map { (http_request('GET', $r->port, '/healthz', 10))[0] } 1 .. 20;
+	is("@status", join(' ', (200) x 20), 'who comes anew');
+	cmp_ok(time - $from, '<', slow(10), 'soon, though the limit of idleness is a minute');
+	$r->finish;
+};
+
 subtest 'requests in one write and byte by byte are answered in order' => sub {
 	my $r = start_daemon('pipe') or return;
 

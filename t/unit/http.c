@@ -576,6 +576,43 @@ static void test_full(void)
 	server_close();
 }
 
+static void test_spare(void)
+{
+	struct http_limits few = help_limits;
+	struct client a, b, c, d;
+
+	few.connections_max = 2;
+	server_open(&few, AF_INET);
+	client_open(&a);
+	client_open(&b);
+	client_send(&a, GET("/a"));
+	client_send(&b, GET("/b"));
+	ok(client_wait(&a, "/a") && client_wait(&b, "/b"), "two are served");
+	help_pump(600 * MS);
+	client_send(&a, GET("/again"));
+	ok(client_wait(&a, "/again"), "one of them again");
+	client_open(&c);
+	client_open(&d);
+	client_send(&c, GET("/c"));
+	client_send(&d, GET("/d"));
+	help_pump(100 * MS);
+	client_read(&b);
+	client_read(&c);
+	ok(c.in.len == 0 && !client_is_over(&b), "others wait for a second");
+	ok(client_wait(&c, "/c"), "then one takes the place");
+	ok(client_wait(&b, NULL), "of the one that was idle for longer");
+	client_send(&a, GET("/more"));
+	ok(client_wait(&a, "/more"), "the other is served");
+	client_read(&d);
+	ok(d.in.len == 0, "and no more than may be are open");
+	client_close(&a);
+	ok(client_wait(&d, "/d"), "one that leaves makes room at once");
+	client_close(&b);
+	client_close(&c);
+	client_close(&d);
+	server_close();
+}
+
 static void test_descriptors(void)
 {
 	struct rlimit old, low;
@@ -644,6 +681,7 @@ int main(void)
 	test_drain();
 	test_drain_idle();
 	test_full();
+	test_spare();
 	test_descriptors();
 	test_unix();
 	return tap_done();
