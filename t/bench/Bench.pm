@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
 our @EXPORT_OK = qw(figure helper limited median now_us percentile pss_kb
-	run_helper say_step start_helper stop_helper switches wrk);
+	run_helper say_step start_helper start_nginx stop_helper switches wrk);
 
 # The harness speaks TAP when something goes wrong; standard output is for
 # figures.
@@ -105,6 +105,25 @@ sub switches
 	$sum += $_ for (slurp("/proc/$pid/status") // '')
 		=~ /^(?:non)?voluntary_ctxt_switches:\s+(\d+)/mg;
 	return $sum;
+}
+
+# An nginx that answers all with this JSON, from its memory: as start_helper has
+# it, with its port.
+sub start_nginx
+{
+	my ($dir, $workers, $json) = @_;
+	my $port = free_port();
+	my $user = Reeve::is_root() ? "user root;\n" : '';
+	Reeve::spew("$dir/nginx.conf", <<"CONF");
+${user}pid $dir/nginx.pid; error_log stderr; daemon off; worker_processes $workers;
+events { worker_connections 2048; }
+http { access_log off; server { listen 127.0.0.1:$port;
+location / { default_type application/json; return 200 '$json'; } } }
+CONF
+	my $h = start_helper('nginx', '-c', "$dir/nginx.conf");
+	$h->{port} = $port;
+	Reeve::wait_until(sub { Reeve::connect_to($port) }, 10, 'nginx serves');
+	return $h;
 }
 
 # A program of t/bench.

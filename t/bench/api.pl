@@ -10,9 +10,9 @@ use lib "$FindBin::Bin/../lib", $FindBin::Bin;
 use File::Temp ();
 use IO::Socket::INET;
 use ApiNode;
-use Bench qw(figure limited pss_kb say_step);
+use Bench qw(figure limited pss_kb say_step start_nginx stop_helper);
 use PgServer;
-use Reeve qw(free_port run_command spew wait_until);
+use Reeve qw(run_command spew);
 
 Bench->goals(
 	api_create_ratio => '>= 0.8 of a bare INSERT by pgbench',
@@ -68,15 +68,9 @@ my $one = $api->call('GET', "/api/v1/tasks/instances/$made->{body}{id}", $token)
 say_step('gets and lists, and nginx with the same text');
 my $get = wrk("$url/instances/$made->{body}{id}");
 my $list = wrk("$url/instances?limit=50");
-my $fixed = free_port();
-spew("$dir/nginx.conf", "pid $dir/nginx.pid; error_log /dev/null; daemon on; worker_processes 1;"
-	. "\nevents {}\nhttp { access_log off; server { listen 127.0.0.1:$fixed;"
-	. " location / { default_type application/json; return 200 '"
-	. $one =~ s/\s+\z//r . "'; } } }\n");
-run_command(10, 'nginx', '-c', "$dir/nginx.conf");
-wait_until(sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$fixed") }, 10, 'nginx serves');
-my $nginx = wrk("http://127.0.0.1:$fixed/");
-kill 'TERM', Reeve::slurp("$dir/nginx.pid") =~ /(\d+)/;
+my $fixed = start_nginx("$dir", 1, $one =~ s/\s+\z//r);
+my $nginx = wrk("http://127.0.0.1:$fixed->{port}/");
+stop_helper($fixed, 'TERM');
 limited('api_get', $get->{rate}, $nginx->{rate}, '1/s');
 figure('api_get_p99', $get->{p99_ms}, 'ms');
 figure('api_list', $list->{rate}, '1/s');

@@ -29,7 +29,7 @@
 #define WAIT_MAX_US (60 * (int64_t)US_PER_S)
 #define NAP_US      200
 
-static struct board board = { -1, NULL };
+static struct board board = { .fd = -1, .live_fd = -1, .read_fd = -1 };
 static int64_t deadline_us;
 
 static void nap_or_die(const char *what)

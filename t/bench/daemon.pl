@@ -11,7 +11,7 @@ use IO::Handle;
 use POSIX ();
 use Reeve qw(children_of fds_of free_port slurp wait_until);
 use Bench qw(figure helper limited median now_us percentile pss_kb
-	run_helper say_step start_helper stop_helper switches wrk);
+	run_helper say_step start_helper start_nginx stop_helper switches wrk);
 
 use constant RUNS => 3;			# of each timing, interleaved with its limit
 use constant IDLE_SECONDS => 10;	# to count wakeups in
@@ -35,7 +35,8 @@ Bench->goals(
 	respawn_p99 => '<= 20 ms',
 	reload_50 => '<= 0.15 s',
 	stop_100 => '<= 0.1 s',
-	healthz_ratio => '>= 0.9',
+	healthz_ratio => '>= 0.9 of a bare evhttp server',
+	healthz_nginx_ratio => '>= 0.6 of nginx',
 	load_failed_wrk => '0',
 	load_failed_keep_alive => '0',
 	load_failed_close => '0',
@@ -284,16 +285,21 @@ sub bench_healthz
 	my $r = start_daemon('healthz', 2);
 	wait_until { (Reeve::http_get($port, '/healthz'))[0] == 200 } 10,
 		'evhttp answers';
-	my (@rates, @limits, $errors);
+	my $nginx = start_nginx($r->dir, 2, '{"status":"ok"}');
+	my (@rates, @limits, @nginx, $errors);
 	for (1 .. RUNS) {
 		push @limits, wrk($port, 64, WRK_SECONDS)->{rate};
+		push @nginx, wrk($nginx->{port}, 64, WRK_SECONDS)->{rate};
 		my $load = wrk($r->port, 64, WRK_SECONDS);
 		push @rates, $load->{rate};
 		$errors += $load->{errors};
 	}
 	limited('healthz', median(@rates), median(@limits), 'requests/s');
+	figure('healthz_nginx', median(@nginx), 'requests/s');
+	figure('healthz_nginx_ratio', median(@rates) / median(@nginx), '');
 	figure('healthz_errors', $errors, 'requests');
 	stop_seconds($r);
+	stop_helper($nginx, 'TERM');
 	stop_helper($peer, 'TERM');
 	return;
 }
