@@ -167,7 +167,7 @@ void release_drop_archive(const struct job *job);
 /* What is current here, unless that was written down.  0, or -1 with err. */
 int switch_read_from(struct job *job, struct err *err);
 
-/* What begins each step: release.c, switch.c, watch.c. */
+/* What begins each step: release.c, lower.c, switch.c, watch.c. */
 extern void (*const step_begin[STEP_COUNT])(struct job *job);
 
 void step_fetch(struct job *job);

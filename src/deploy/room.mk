@@ -11,6 +11,7 @@ src_deploy_libdeploy_a_SOURCES += src/deploy/files.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/files.h
 src_deploy_libdeploy_a_SOURCES += src/deploy/job.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/job.h
+src_deploy_libdeploy_a_SOURCES += src/deploy/lower.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/options.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/options.h
 src_deploy_libdeploy_a_SOURCES += src/deploy/release.c

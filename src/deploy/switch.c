@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * switch - the steps that change what runs: consumers down, the link, the
- * pools, consumers up.
+ * switch - the steps that change what runs: the link and the pools.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,31 +8,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "board/view.h"
 #include "conf/conf.h"
 #include "deploy/files.h"
 #include "deploy/job.h"
 
 #define SWITCH_CONTROL_US (15 * 60 * (int64_t)US_PER_S)
-/* How long consumers are given to become fewer, and how often it is seen. */
-#define SWITCH_LOWER_US (10 * (int64_t)US_PER_S)
-#define SWITCH_LOOK_US  (20 * (int64_t)US_PER_MS)
-
-static const struct pg_statement switch_note_lowered = {
-	.name = "deploy_note_lowered",
-	.text = "UPDATE reeve.deployment_nodes SET is_lowered = true,"
-		" consumers = $4 WHERE deployment_id = $1::uuid AND node = $2"
-		" AND fence = $3::bigint RETURNING 1",
-	.params = 4,
-};
-
-static const struct pg_statement switch_note_restored = {
-	.name = "deploy_note_restored",
-	.text = "UPDATE reeve.deployment_nodes SET is_lowered = $4::boolean"
-		" WHERE deployment_id = $1::uuid AND node = $2"
-		" AND fence = $3::bigint RETURNING 1",
-	.params = 4,
-};
 
 static const struct pg_statement switch_note_from = {
 	.name = "deploy_note_from",
@@ -100,152 +79,6 @@ void job_redis(struct job *job, int argc, const char *const *argv,
 		free(ask);
 		job_wait(job, US_PER_S, switch_again);
 	}
-}
-
-static char *switch_key(const struct job *job)
-{
-	const struct conf *conf = job->deploy->conf;
-
-	return xasprintf("%sconsumers:%s", conf->redis_prefix, conf->node);
-}
-
-/* Tell the governors to look at once. */
-static void switch_tell(struct job *job)
-{
-	char *channel = xasprintf("%scontrol", job->deploy->conf->redis_prefix);
-
-	(void)redis_printf(job->deploy->redis, NULL, NULL,
-		"PUBLISH %s consumers", channel);
-	free(channel);
-}
-
-static bool switch_has_counts(const struct job *job)
-{
-	return job->deploy->redis != NULL &&
-	       job->deploy->options->consumers_during.count > 0;
-}
-
-/* Do the pools of the topics have what was asked for? */
-static bool switch_is_lowered(const struct job *job)
-{
-	const struct conf_map *m = &job->deploy->options->consumers_during;
-	const struct board *b = worker_child(job->deploy->worker)->board;
-	int limit = atomic_load(&b->map->header.pool_limit);
-	struct board_pool p;
-	const char *topic;
-	size_t i;
-	int k;
-
-	for (k = 0; k < limit && k < BOARD_POOLS_MAX; k++) {
-		(void)board_read_pool(b, k, &p);
-		topic = strchr(p.name, '.');
-		if (p.state == BOARD_POOL_UNUSED ||
-			strcmp(p.kind, "queue") != 0 || topic == NULL)
-			continue;
-		for (i = 0; i < m->count; i++)
-			if (strcmp(m->items[i].name, topic + 1) == 0 &&
-				(p.desired > atoi(m->items[i].value) ||
-					p.ready > p.desired))
-				return false;
-	}
-	return true;
-}
-
-static void switch_look_lowered(void *arg)
-{
-	struct job *job = arg;
-
-	if (switch_is_lowered(job)) {
-		job_step_done(job);
-	} else if (clock_now() > job->until_us) {
-		job_say(job, "some consumers are still busy: going on");
-		job_step_done(job);
-	} else {
-		job_wait(job, SWITCH_LOOK_US, switch_look_lowered);
-	}
-}
-
-static void switch_was_lowered(struct job *job, const struct redis_reply *reply)
-{
-	(void)reply;
-	switch_tell(job);
-	job->until_us = clock_now() + SWITCH_LOWER_US;
-	switch_look_lowered(job);
-}
-
-static void switch_set_low(struct job *job)
-{
-	const struct conf_map *m = &job->deploy->options->consumers_during;
-	struct buf yaml = BUF_INIT;
-	char *key = switch_key(job);
-	size_t i;
-
-	job->is_lowered = true;
-	for (i = 0; i < m->count; i++)
-		buf_printf(
-			&yaml, "%s: %s\n", m->items[i].name, m->items[i].value);
-	job_say(job, "%s: %s", key, buf_str(&yaml));
-	job_redis(job, 3, (const char *[]){ "SET", key, buf_str(&yaml) },
-		switch_was_lowered);
-	buf_done(&yaml);
-	free(key);
-}
-
-static void switch_on_counts(struct job *job, const struct redis_reply *reply)
-{
-	free(job->consumers);
-	job->consumers = redis_type(reply) == REDIS_STRING
-				 ? xstrdup(redis_text(reply, NULL))
-				 : NULL;
-	job_note(job, &switch_note_lowered, job->consumers, switch_set_low);
-}
-
-void step_lower(struct job *job)
-{
-	char *key;
-
-	if (!switch_has_counts(job) || (job->is_back && !job->is_switched)) {
-		job_step_done(job);
-	} else if (job->is_lowered) {
-		switch_set_low(job);
-	} else {
-		key = switch_key(job);
-		job_redis(job, 2, (const char *[]){ "GET", key },
-			switch_on_counts);
-		free(key);
-	}
-}
-
-static void switch_restored(struct job *job)
-{
-	switch_tell(job);
-	job_step_done(job);
-}
-
-static void switch_on_restored(struct job *job, const struct redis_reply *reply)
-{
-	(void)reply;
-	job->is_lowered = false;
-	job_note(job, &switch_note_restored, "false", switch_restored);
-}
-
-void step_restore(struct job *job)
-{
-	char *key;
-
-	if (!job->is_lowered || job->deploy->redis == NULL) {
-		job_step_done(job);
-		return;
-	}
-	key = switch_key(job);
-	if (job->consumers != NULL)
-		job_redis(job, 3,
-			(const char *[]){ "SET", key, job->consumers },
-			switch_on_restored);
-	else
-		job_redis(job, 2, (const char *[]){ "DEL", key },
-			switch_on_restored);
-	free(key);
 }
 
 /* A link that leads nowhere is worse than the wrong one. */

@@ -1,0 +1,79 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: ISC
+#
+# While a deployment is under way: what it does to the consumers of the node,
+# and what is seen of it.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::More;
+use DeployNode;
+use PgServer;
+use RedisServer;
+use Reeve qw(wait_until);
+use Tree qw(in_path);
+
+PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
+in_path('redis-server') or plan skip_all => 'redis-server is not installed';
+
+my $dir = File::Temp::tempdir('reeve-way-XXXXXX', CLEANUP => 1,
+	DIR => $ENV{REEVE_TEST_TMP} // '/tmp');
+chmod 0755, $dir;
+my $redis = RedisServer->new($dir);
+my $app = DeployNode->new(name => 'way', redis => $redis->url,
+	options => <<'YAML', pools => <<'YAML');
+    hooks: { after_switch: "if test -e after.sh; then exec sh ./after.sh; fi" }
+    health: { for: 0s, interval: 20ms }
+    consumers_during: { high: 0, nowhere: 1 }
+YAML
+  queue: { kind: queue, topics: { high: { initial: 2, min: 1, max: 3 }, low: 2 } }
+YAML
+my $root = $app->root;
+my $waits = "$root/waits";
+
+# Push a version that stays in its hook until go_on is called.
+sub push_held
+{
+	my ($version, $more) = @_;
+	$app->release($version, 'after.sh' => <<"SH" . ($more // ''));
+echo one
+: > $waits
+while test -e $waits; do sleep 0.02; done
+SH
+	my ($exit, $id, $err) = $app->ctl('deploy', 'push', $version);
+	diag($err) if $exit;
+	chomp $id;
+	wait_until { -e $waits } 10, "$version comes to its hook";
+	return $id;
+}
+
+sub go_on { return unlink $waits }
+
+subtest 'consumers of other topics' => sub {
+	for my $key ('t:consumers', 't:consumers:way') {
+		$redis->cmd('SET', $key, "high: 2\nlow: 4\n");
+		my $id = push_held("v-$key" =~ tr/:/-/r);
+		is($redis->cmd('GET', 't:consumers:way'), "high: 1\nlow: 4\n",
+			"are what $key says, and no fewer than may be");
+		ok(scalar $app->node->wait_pool('queue.high', 1), 'one is lowered');
+		ok(scalar $app->node->wait_pool('queue.low', 4), 'the other is as it was');
+		go_on();
+		is($app->wait_over($id), 'DONE', 'the release goes live');
+		is($redis->cmd('GET', 't:consumers:way'),
+			$key eq 't:consumers' ? undef : "high: 2\nlow: 4\n",
+			'and the key is what it was');
+		like(($app->ctl('deploy', 'show', $id))[1], qr/no pool is counted as nowhere here/,
+			'a topic that is none is told');
+	}
+	$redis->cmd('SET', 't:consumers:way', "high: \xff");
+	$app->release('v-text');
+	my ($exit, $out) = $app->ctl('deploy', 'push', 'v-text', '--wait');
+	like($out, qr/lower: what the key of consumers has is no text/,
+		'what could not be put back is not touched');
+	$redis->cmd('DEL', 't:consumers', 't:consumers:way');
+};
+
+is($app->node->stop, 0, 'it stops');
+done_testing();
