@@ -173,7 +173,8 @@ CREATE TABLE reeve.idempotency_keys (
 	key text NOT NULL,
 	operation text NOT NULL,
 	request_hash bytea NOT NULL,
-	status int, -- NULL: it was committed, and nobody wrote down the answer
+	object_id uuid NOT NULL, -- what it made
+	status int, -- NULL: it was committed, and the answer is not written down yet
 	headers text,
 	answer text,
 	created_at timestamptz NOT NULL DEFAULT now(),
@@ -187,7 +188,9 @@ GRANT SELECT, UPDATE ON reeve.idempotency_keys TO reeve_api;
 
 -- The first thing that a transaction with a key does.  RV409: another has it at
 -- this moment.  RV422: it was of another request.  RV200: it was done before.
-CREATE FUNCTION reeve.idempotency_begin(key text, operation text, hash bytea) RETURNS void
+-- object: the id of what it will make.
+CREATE FUNCTION reeve.idempotency_begin(key text, operation text, hash bytea, object uuid)
+RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -210,9 +213,9 @@ BEGIN
 	ELSIF FOUND THEN
 		RAISE EXCEPTION 'done before' USING ERRCODE = 'RV200';
 	END IF;
-	INSERT INTO idempotency_keys AS i (tenant_id, key, operation, request_hash)
-		VALUES (tenant(), key, operation, hash)
+	INSERT INTO idempotency_keys AS i (tenant_id, key, operation, request_hash, object_id)
+		VALUES (tenant(), key, operation, hash, object)
 		ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE SET operation = excluded.operation,
-			request_hash = excluded.request_hash, status = NULL, headers = NULL,
-			answer = NULL, created_at = now();
+			request_hash = excluded.request_hash, object_id = excluded.object_id,
+			status = NULL, headers = NULL, answer = NULL, created_at = now();
 END $$;

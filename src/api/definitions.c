@@ -302,11 +302,15 @@ static const struct pg_statement definition_rule = {
 	.params = 2,
 };
 
+static const struct once_made definition_made = { &definition_get,
+	definition_on_created };
+
 static void definition_serve_create(struct call *call)
 {
 	const char *values[DEFINITION_VALUES] = { NULL };
 
-	if (!definition_body_read(call, values) || !once_begin(call))
+	if (!definition_body_read(call, values) ||
+		!once_begin(call, values[VALUE_ID], &definition_made))
 		return;
 	db_add(call, &definition_create, values, definition_on_created);
 	once_send(call, NULL);

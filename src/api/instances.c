@@ -123,7 +123,7 @@ const struct field instance_log_fields[] = {
 
 static const char instance_unknown[] = "there is no such instance";
 
-static const struct pg_statement instance_get = {
+const struct pg_statement instance_get = {
 	.name = "api_instance_get",
 	.text = "SELECT " INSTANCE_COLUMNS " FROM reeve.task_instances i"
 		" WHERE i.id = $1::uuid AND i.tenant_id = $2",

@@ -31,5 +31,7 @@ extern const struct field instance_log_fields[];
 #define INSTANCE_COLUMNS      \
 	INSTANCE_ITEM_COLUMNS \
 	", i.execution_params, i.result, i.errors, i.secret_names"
+/* One, by id and tenant: INSTANCE_COLUMNS. */
+extern const struct pg_statement instance_get;
 
 #endif

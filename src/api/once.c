@@ -11,6 +11,8 @@
 
 struct once {
 	const char *key;
+	const struct once_made *made;
+	const char *object; /* to answer by; NULL: the answer is there */
 	char hash[2 + 2 * CRYPT_HASH_BYTES + 1];
 	const char *headers; /* "Name: value\n"… */
 	void (*done)(struct call *call);
@@ -18,8 +20,9 @@ struct once {
 
 static const struct pg_statement once_claim = {
 	.name = "api_once_claim",
-	.text = "SELECT reeve.idempotency_begin($1, $2, $3::bytea)",
-	.params = 3,
+	.text = "SELECT reeve.idempotency_begin($1, $2, $3::bytea,"
+		" $4::uuid)",
+	.params = 4,
 };
 
 static const struct pg_statement once_keep = {
@@ -31,7 +34,7 @@ static const struct pg_statement once_keep = {
 
 static const struct pg_statement once_find = {
 	.name = "api_once_find",
-	.text = "SELECT status, headers, answer FROM reeve.idempotency_keys"
+	.text = "SELECT status, headers, answer, object_id FROM reeve.idempotency_keys"
 		" WHERE tenant_id = $1 AND key = $2",
 	.params = 2,
 };
@@ -58,7 +61,7 @@ static void once_hash(struct call *call, struct once *o)
 	crypt_hex(hash, sizeof(hash), o->hash + 2);
 }
 
-bool once_begin(struct call *call)
+bool once_begin(struct call *call, const char *id, const struct once_made *made)
 {
 	const char *key = http_request_header(call->req, "Idempotency-Key");
 	struct once *o = arena_alloc(call->arena, sizeof(*o));
@@ -66,6 +69,7 @@ bool once_begin(struct call *call)
 
 	call->once = o;
 	o->headers = "";
+	o->made = made;
 	db_begin(call);
 	if (key == NULL)
 		return true;
@@ -83,7 +87,7 @@ bool once_begin(struct call *call)
 	o->key = arena_strdup(call->arena, key);
 	once_hash(call, o);
 	db_add(call, &once_claim,
-		(const char *[]){ o->key, call->route->operation, o->hash },
+		(const char *[]){ o->key, call->route->operation, o->hash, id },
 		NULL);
 	return true;
 }
@@ -147,13 +151,19 @@ static void once_put_headers(struct call *call, char *text)
 	(void)http_reply_header(call->req, "Idempotent-Replayed", "true");
 }
 
+static const char once_gone[] = "it was carried out, and what it made is gone";
+
 static void once_on_found(struct call *call, const struct pg_result *r)
 {
 	const char *text;
 
-	if (pg_result_rows(r) == 0 || pg_result_text(r, 0, 0) == NULL) {
-		call_fail(call, 409,
-			"it was carried out, and its answer got lost");
+	if (pg_result_rows(r) == 0) {
+		call_fail(call, 409, once_gone);
+		return;
+	}
+	if (pg_result_text(r, 0, 0) == NULL) {
+		call->once->object =
+			arena_strdup(call->arena, pg_result_text(r, 0, 3));
 		return;
 	}
 	call->status = (int)pg_result_int(r, 0, 0, 200);
@@ -164,6 +174,28 @@ static void once_on_found(struct call *call, const struct pg_result *r)
 	buf_puts(&call->out, text != NULL ? text : "");
 }
 
+static void once_on_made(struct call *call, const struct pg_result *r)
+{
+	if (pg_result_rows(r) == 0) {
+		call_fail(call, 409, once_gone);
+		return;
+	}
+	(void)http_reply_header(call->req, "Idempotent-Replayed", "true");
+	call->once->made->rows(call, r);
+}
+
+static void once_on_looked(struct call *call)
+{
+	struct once *o = call->once;
+
+	if (o->object == NULL)
+		once_reply(call);
+	else
+		db_query(call, o->made->get,
+			(const char *[]){ o->object, call->access.tenant },
+			once_on_made);
+}
+
 /* Of what was begun here all was rolled back. */
 static void once_repeat(struct call *call)
 {
@@ -171,8 +203,10 @@ static void once_repeat(struct call *call)
 
 	buf_reset(&call->out);
 	call->repeat = NULL;
-	db_query(call, &once_find,
+	db_begin(call);
+	db_add(call, &once_find,
 		(const char *[]){ call->access.tenant, o->key }, once_on_found);
+	db_send_then(call, once_on_looked);
 }
 
 void once_send(struct call *call, void (*done)(struct call *call))

@@ -270,6 +270,14 @@ static bool task_is_plain(const struct call *call, const char *const *values)
 	       http_request_header(call->req, "Idempotency-Key") == NULL;
 }
 
+static void task_on_made(struct call *call, const struct pg_result *r)
+{
+	task_batch_done(call, pg_result_text(r, 0, 0));
+	answer_one(call, r);
+}
+
+static const struct once_made task_made = { &instance_get, task_on_made };
+
 static void task_serve_create(struct call *call)
 {
 	const char *values[TASK_VALUES];
@@ -281,7 +289,7 @@ static void task_serve_create(struct call *call)
 		task_batch_add(call, values);
 		return;
 	}
-	if (!once_begin(call))
+	if (!once_begin(call, values[TASK_ID], &task_made))
 		return;
 	call->own = arena_strdup(call->arena, values[TASK_ID]);
 	db_add(call, &task_create, values, answer_one);

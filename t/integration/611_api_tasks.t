@@ -51,6 +51,31 @@ sub create
 	return $api->call('POST', $path, $token{operator}, $body, %headers);
 }
 
+# Twelve clients send the same at the same moment: all are told of the one task,
+# or to wait for the first.
+sub at_once
+{
+	my ($n) = @_;
+	pipe my $read, my $write or die "pipe: $!";
+	my @pids;
+	for (1 .. 12) {
+		my $pid = fork // die "fork: $!";
+		if ($pid == 0) {
+			delete $api->{http};
+			my $a = create({ handler => 'say', params => { one => "of many $n" } },
+				'idempotency-key' => "many $n");
+			syswrite $write, ($a->{body}{id} // $a->{body}{detail} // $a->{text}) . "\n";
+			POSIX::_exit(0);
+		}
+		push @pids, $pid;
+	}
+	close $write;
+	my %seen = map { $_ => 1 } <$read>;
+	waitpid($_, 0) for @pids;
+	delete $seen{"a request with this Idempotency-Key is under way\n"};
+	return keys %seen == 1 || diag(explain(\%seen)) && 0;
+}
+
 sub get { return $api->call('GET', "$path/instances/$_[0]", $token{viewer}) }
 
 sub becomes
@@ -204,19 +229,28 @@ subtest 'Idempotency-Key' => sub {
 	status_is($bad, 422, 'what was refused');
 	status_is(create(\%task, 'idempotency-key' => 'bad'), 201, 'took no key');
 
-	my @pids = map {
-		my $pid = fork // die "fork: $!";
-		if (!$pid) {
-			delete $api->{http};
-			my $s = create({ handler => 'say', params => { one => 'of many' } },
-				'idempotency-key' => 'many')->{status};
-			POSIX::_exit($s == 201 || $s == 409 ? 0 : 1);
-		}
-		$pid;
-	} 1 .. 6;
-	waitpid($_, 0) for @pids;
-	is($api->pg->psql(q{SELECT count(*) FROM reeve.task_instances WHERE execution_params LIKE '%of many%'}),
-		1, 'many at once are one');
+	is(scalar(grep { !at_once($_) } 1 .. 4), 0, 'or that the first is under way');
+	is($api->pg->psql(q{SELECT concat_ws(' of ', count(DISTINCT execution_params), count(*)) FROM reeve.task_instances}
+		. q{ WHERE execution_params LIKE '%of many%'}), '4 of 4', 'many at once are one');
+
+	# As if the worker had died, or the database, before the answer was there.
+	my $forget = sub {
+		$api->pg->psql('UPDATE reeve.idempotency_keys SET status = NULL, headers = NULL,'
+			. " answer = NULL WHERE key = '$_[0]'");
+	};
+	becomes($a->{body}{id}, 'SUCCESS', 'when the answer got lost');
+	$forget->('order 4711');
+	$b = create(\%task, %key);
+	status_is($b, 201, 'it is told by what was made');
+	is_deeply([$b->{body}{id}, $b->{body}{status}, @{ $b->{headers} }{qw(location idempotent-replayed)}],
+		[$a->{body}{id}, 'SUCCESS', $a->{headers}{location}, 'true'], 'as it is now');
+	$forget->('d');
+	$b = $api->call('POST', "$path/definitions", $token{operator}, \%d, %own);
+	is_deeply([$b->{status}, $b->{body}{id}, @{ $b->{headers} }{qw(location etag)}],
+		[201, $made[0]{body}{id}, @{ $made[0]{headers} }{qw(location etag)}], 'definitions, too');
+	$api->call('DELETE', $made[0]{headers}{location}, $token{operator});
+	$b = $api->call('POST', "$path/definitions", $token{operator}, \%d, %own);
+	status_is($b, 409, 'what was made and deleted is not made again');
 	$api->pg->psql(q{UPDATE reeve.idempotency_keys SET created_at = created_at - interval '25 hours'});
 	$b = create(\%task, %key);
 	isnt($b->{body}{id}, $a->{body}{id}, 'after a day it is forgotten');
