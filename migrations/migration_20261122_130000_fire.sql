@@ -164,6 +164,7 @@ BEGIN
 	GROUP BY k.kind;
 	-- What ran once is over.
 	IF once THEN
+		PERFORM set_config('reeve.actor', 'scheduler', true);
 		UPDATE reeve.task_definitions d SET status = 'DISABLED'
 		FROM unnest(won) w WHERE d.id = ids[w] AND d.schedule_type = 'ONCE'
 			AND d.next_fire IS NULL;

@@ -20,6 +20,7 @@ DECLARE
 	link record;
 BEGIN
 	PERFORM pg_advisory_xact_lock(hashtext('reeve.definitions_sync'));
+	PERFORM set_config('reeve.actor', file, true);
 	FOR w IN SELECT x.*, us_time(x.start_us) AS start_at, us_time(x.end_us) AS end_at,
 			left(coalesce(x.rule->'cron'->>0, x.rule->>'cron'), 100) AS cron_expression
 		FROM jsonb_to_recordset(wanted) x (task_name text, task_handler text,

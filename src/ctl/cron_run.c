@@ -31,7 +31,12 @@ static const char cron_run_sql[] =
 	"(instance_id, definition_id) "
 	"SELECT (m.i).id, (m.i).task_definition_id FROM made m), "
 	"queued AS (INSERT INTO reeve.outbox (instance_id, topic, envelope) "
-	"SELECT (m.i).id, (m.i).topic, reeve.envelope(m.i) FROM made m) "
+	"SELECT (m.i).id, (m.i).topic, reeve.envelope(m.i) FROM made m), "
+	"audit AS (INSERT INTO reeve.audit_log "
+	"(tenant_id, who, action, object, object_id, after) "
+	"SELECT (m.i).tenant_id, reeve.actor(), 'runDefinition', 'definition', "
+	"(m.i).task_definition_id::text, "
+	"jsonb_build_object('instance', (m.i).id) FROM made m) "
 	"SELECT (m.i).id FROM made m";
 
 static int cron_run_check(const struct ctl *c)

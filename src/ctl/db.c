@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "ctl/actor.h"
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
@@ -332,11 +333,25 @@ bool db_is_in_transaction(const struct db *db)
 	return PQtransactionStatus(db->conn) == PQTRANS_INTRANS;
 }
 
+/* For reeve.actor(), which the audit log asks. */
+static int db_say_who(struct db *db)
+{
+	char *who = actor_name();
+	const char *values[] = { who };
+	int rc = db_query(db, NULL,
+		"SELECT set_config('reeve.actor', $1, false)", 1, values);
+
+	free(who);
+	return rc;
+}
+
 int db_reset(struct db *db)
 {
 	int rc = db_run(db, "RESET ALL");
 
-	return rc == EXIT_OK ? db_run(db, DB_SESSION) : rc;
+	if (rc == EXIT_OK)
+		rc = db_run(db, DB_SESSION);
+	return rc == EXIT_OK ? db_say_who(db) : rc;
 }
 
 int db_count(const struct db_rows *r)

@@ -251,6 +251,16 @@ void kept_show(const struct kept *k)
 	kept_show_end(k);
 }
 
+/* As the API does it, and writes it down. */
+#define KEPT_DO(function, action, when)                                 \
+	"WITH was AS MATERIALIZED (SELECT reeve." function "($1::uuid)" \
+	" AS status), audit AS (INSERT INTO reeve.audit_log"            \
+	" (tenant_id, who, action, object, object_id, before)"          \
+	" SELECT i.tenant_id, reeve.actor(), '" action "', 'instance'," \
+	" i.id::text, jsonb_build_object('status', was.status)"         \
+	" FROM was, reeve.task_instances i WHERE i.id = $1::uuid"       \
+	" AND " when ") SELECT status FROM was"
+
 static int kept_call(struct kept *k, const char *sql, const char **ret_was)
 {
 	const char *values[1] = { k->id };
@@ -269,12 +279,19 @@ static int kept_call(struct kept *k, const char *sql, const char **ret_was)
 
 int kept_cancel(struct kept *k, const char **ret_was)
 {
-	return kept_call(k, "SELECT reeve.task_cancel($1)", ret_was);
+	return kept_call(k,
+		KEPT_DO("task_cancel", "cancelInstance",
+			"was.status IN ('PENDING', 'RUNNING')"),
+		ret_was);
 }
 
 int kept_retry(struct kept *k, const char **ret_was)
 {
-	return kept_call(k, "SELECT reeve.task_retry($1)", ret_was);
+	return kept_call(k,
+		KEPT_DO("task_retry", "retryInstance",
+			"was.status NOT IN ('PENDING', 'RUNNING')"
+			" AND i.children = 0"),
+		ret_was);
 }
 
 static void kept_pause(void)

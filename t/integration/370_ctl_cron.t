@@ -410,4 +410,30 @@ subtest 'rm takes the definition and frees what waited for it' => sub {
 	doc('rm', 'down', '--force');
 };
 
+subtest 'each change is in the audit log' => sub {
+	fresh();
+	sql('TRUNCATE reeve.audit_log');
+	doc('add', 'up', @HOURLY);
+	doc('add', 'down', @HOURLY, qw(--depends-on up));
+	doc('edit', 'down', qw(--retry 3));
+	doc($_, 'down') for qw(disable disable enable run);
+	doc('rm', 'up');
+	sql(q{UPDATE reeve.task_definitions SET topic = 'low', secret_params = '\xab'});
+	sql(q{UPDATE reeve.task_definitions SET next_fire = now(), last_state = 'SUCCESS'});
+	is(sql(q{SELECT string_agg(a.action || ' ' || (coalesce(a.after, a.before)->>'task_name'), ', '
+			ORDER BY a.at) FROM reeve.audit_log a WHERE who LIKE 'reevectl of %'
+			AND action <> 'runDefinition'}),
+		'createDefinition up, createDefinition down, updateDefinition down,'
+		. ' disableDefinition down, enableDefinition down, updateDefinition down,'
+		. ' deleteDefinition up', 'of reevectl');
+	is(sql(q{SELECT (before->>'retry_max') IS NULL AND after->>'retry_max' = '3'
+		FROM reeve.audit_log WHERE after->>'retry_max' = '3' ORDER BY at LIMIT 1}), 't',
+		'with what was there, and what is there now');
+	is(sql(q{SELECT count(*) FROM reeve.audit_log a JOIN reeve.task_instances i
+		ON a.after->>'instance' = i.id::text WHERE a.action = 'runDefinition'}), 1, 'and a run');
+	is(sql(q{SELECT string_agg(action || ' ' || (after->>'topic') || ' '
+		|| coalesce(after->>'secret_params', 'sealed'), ', ') FROM reeve.audit_log
+		WHERE who LIKE 'SQL of %'}), 'updateDefinition low sealed', 'or of a hand in the table');
+};
+
 done_testing();

@@ -103,6 +103,10 @@ subtest 'a task is cancelled before it begins, and while it runs' => sub {
 	like((ctl('task', 'cancel', $id))[1], qr/told to .*queue\.high/,
 		'one that runs is told');
 	ok(is_state($pg, $id, 'CANCELLED'), 'and ends');
+	is_deeply([map { $_->[0] } $pg->rows("SELECT action || ': ' || (before->>'status')"
+			. " FROM reeve.audit_log WHERE who LIKE 'reevectl of %' ORDER BY at")],
+		['retryInstance: FAILED', 'retryInstance: FAILED', 'cancelInstance: PENDING',
+			'cancelInstance: RUNNING'], 'all of it is in the audit log');
 };
 
 subtest 'a unique key is held until the end' => sub {

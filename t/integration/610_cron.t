@@ -62,6 +62,9 @@ subtest 'each kind of schedule fires at its times' => sub {
 	becomes('once', 'SUCCESS', 'once');
 	is($c->sql("SELECT status FROM reeve.task_definitions WHERE task_name = 'once'"),
 		'DISABLED', 'and then no more');
+	is($c->sql("SELECT string_agg(action || ' of ' || who, ', ') FROM reeve.audit_log"
+			. " WHERE before->>'task_name' = 'once'"),
+		'disableDefinition of scheduler', 'as the audit log says');
 	is($c->sql('SELECT count(*) FROM reeve.task_instances i JOIN reeve.task_definitions d'
 		. ' ON d.id = task_definition_id WHERE fire_time <>'
 		. " date_trunc('milliseconds', fire_time) AND task_name <> 'delay'"), 0,

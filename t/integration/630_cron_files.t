@@ -62,6 +62,10 @@ subtest 'the start brings all files to PostgreSQL' => sub {
 	is($c->sql("SELECT to_char(next_fire AT TIME ZONE 'Europe/Berlin', 'MI')"
 		. " FROM reeve.task_definitions WHERE task_name = 'nightly'") =~ /^(30|00)$/, 1,
 		'and the next time in their zone');
+	is($c->sql("SELECT string_agg(who || ' ' || (after->>'task_name'), ', ' ORDER BY at)"
+			. " FROM reeve.audit_log WHERE action = 'createDefinition'"
+			. " AND after->>'task_name' <> 'theirs'"),
+		'file:a after, file:a nightly, file:a often', 'and in the audit log');
 	wait_until { $c->sql("SELECT count(*) FROM reeve.task_instances") > 0 } 8, 'one fires';
 };
 

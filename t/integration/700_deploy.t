@@ -56,6 +56,14 @@ subtest 'a second one, and back' => sub {
 		'rollback:v1:DONE push:v2:DONE push:v1:DONE', 'all of it is on the list');
 };
 
+subtest 'the audit log' => sub {
+	is($app->pg->psql("SELECT string_agg(action || ' ' || (after->>'kind') || ' '"
+			. " || (after->>'version'), ', ' ORDER BY at) FROM reeve.audit_log"
+			. " WHERE who LIKE 'reevectl of %'"),
+		'createDeployment push v1, createDeployment push v2, createDeployment rollback v1',
+		'says who asked for which');
+};
+
 subtest 'what can go wrong' => sub {
 	my $stays = sub {
 		my ($version, $why) = @_;
