@@ -7,6 +7,7 @@
 #include "api/call.h"
 #include "api/db.h"
 #include "api/follow.h"
+#include "api/local.h"
 #include "api/service.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -306,6 +307,26 @@ static const char *access_bearer(const struct http_request *req)
 	return *text != '\0' ? text : NULL;
 }
 
+/* Whoever can connect, as an administrator. */
+static void access_admit_all(
+	struct call *call, void (*admit)(struct call *call))
+{
+	const char *why;
+
+	if (!local_is_own(call->req,
+		    call->service->options->trusted_proxies.count > 0, &why)) {
+		call_reply_problem(call, 403,
+			arena_printf(call->arena,
+				"%s tells of a page of another site: without "
+				"tokens the API serves this machine alone",
+				why));
+		return;
+	}
+	call->access = (struct access){ "default", ROUTE_ADMIN,
+		"anybody: auth is none", INT64_MAX };
+	admit(call);
+}
+
 void access_check(struct call *call, void (*admit)(struct call *call))
 {
 	struct access_book *b = call->service->access;
@@ -316,9 +337,7 @@ void access_check(struct call *call, void (*admit)(struct call *call))
 	struct err err;
 
 	if (call->service->options->auth == API_AUTH_NONE) {
-		call->access = (struct access){ "default", ROUTE_ADMIN,
-			"anybody: auth is none", INT64_MAX };
-		admit(call);
+		access_admit_all(call, admit);
 		return;
 	}
 	if (bearer == NULL) {

@@ -10,11 +10,16 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
 use ApiNode;
+use IO::Socket::INET;
+use IO::Socket::UNIX;
 use PgServer;
 
 PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
 
-my $api = ApiNode->new(name => 'api', http => ', access_log: "@DIR@/access"');
+my $local = Reeve::free_port();
+my $api = ApiNode->new(name => 'api', http => ', access_log: "@DIR@/access"', pools => <<"YAML");
+  local: { kind: http, listen: ["127.0.0.1:$local", "unix:\@DIR\@/local.sock"], count: 1, auth: none }
+YAML
 my $path = '/api/v1/tasks/definitions';
 my %token = map { $_ => $api->token('acme', $_) } qw(viewer operator admin);
 my %daily = (taskName => 'daily', taskHandler => 'noop', scheduleType => 'CRON',
@@ -52,6 +57,42 @@ subtest 'who may' => sub {
 		$lines =~ m{^127\.0\.0\.1 - acme/viewer_1 \[.*"GET $path HTTP/1\.1" 200 }m;
 	}, 10, 'the access log knows who') or diag($lines);
 	like($lines, qr{^127\.0\.0\.1 - - \[.*"GET $path HTTP/1\.1" 401 }m, 'or that nobody does');
+};
+
+# The status of a request without a token, where none is wanted.
+sub without
+{
+	my ($socket, $method, @fields) = @_;
+	my $host = (grep { /^Host:/ } @fields) ? '' : "Host: 127.0.0.1:$local\r\n";
+	my $body = $method eq 'POST' ? "Content-Length: 2\r\n\r\n{}" : "\r\n";
+	print {$socket} "$method $path HTTP/1.1\r\n$host", (map { "$_\r\n" } @fields),
+		"Connection: close\r\n$body";
+	my $answer = do { local $/; <$socket> };
+	return $answer =~ m{^HTTP/1\.1 (\d+)} ? $1 : $answer;
+}
+
+subtest 'where nobody needs a token' => sub {
+	my $tcp = sub {
+		without(IO::Socket::INET->new(PeerAddr => "127.0.0.1:$local"), @_);
+	};
+	my $unix = sub {
+		without(IO::Socket::UNIX->new(Peer => $api->node->dir . '/local.sock'), @_);
+	};
+	is($tcp->('GET'), 200, 'anybody here may look');
+	is($tcp->('POST'), 422, 'and make something');
+	is($tcp->('GET', "Host: $_"), 200, "by the name $_") for 'localhost', "LocalHost:$local",
+		'127.1.2.3', "[::1]:$local";
+	is($tcp->('POST', "Host: $_"), 403, "but not by $_")
+		for 'reeve.example.org', "127.0.0.1.example.org:$local", 'localhost.example.org', '10.0.0.1',
+			'[::2]', '';
+	is($tcp->('POST', "Origin: http://127.0.0.1:$local"), 422, 'a page from here may');
+	is($tcp->('POST', "Origin: $_"), 403, "one of $_ may not")
+		for 'https://example.org', 'null', "http://127.0.0.1:1", 'file://', "127.0.0.1:$local";
+	is($tcp->('POST', "Sec-Fetch-Site: $_"), 403, "nor what is $_") for 'cross-site', 'same-site';
+	is($tcp->('GET', "Sec-Fetch-Site: $_"), 200, "what is $_ may") for 'same-origin', 'none';
+	is($unix->('GET', 'Host: reeve.example.org'), 200, 'a socket has any name');
+	is($unix->('POST', 'Host: reeve.example.org', 'Origin: http://example.org'), 403,
+		'but no other pages');
 };
 
 subtest 'a definition' => sub {
