@@ -552,6 +552,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
 DECLARE
 	was task_instances;
 	made task_instances;
+	counts boolean;
 BEGIN
 	SELECT * INTO was FROM task_instances t WHERE t.id = task
 		AND (current_setting('role') <> 'reeve_api'
@@ -560,6 +561,7 @@ BEGIN
 	IF was.status IS NULL OR was.status IN ('PENDING', 'RUNNING') OR was.children > 0 THEN
 		RETURN was.status;
 	END IF;
+	counts := runs_count(was.tenant_id, ARRAY[task]);
 	IF was.unique_key IS NOT NULL THEN
 		INSERT INTO task_keys (tenant_id, unique_key, instance_id)
 			VALUES (was.tenant_id, was.unique_key, task) ON CONFLICT DO NOTHING;
@@ -573,10 +575,6 @@ BEGIN
 			SELECT task, d.id FROM task_definitions d WHERE d.id = was.task_definition_id
 			ON CONFLICT DO NOTHING;
 	END IF;
-	IF was.is_counted THEN
-		INSERT INTO tenant_runs (instance_id, tenant_id) VALUES (task, was.tenant_id)
-			ON CONFLICT DO NOTHING;
-	END IF;
 	UPDATE task_instances p SET children_done = p.children_done - 1,
 		children_failed = p.children_failed - (was.status <> 'SUCCESS')::int,
 		status = CASE WHEN p.children > 0 THEN 'RUNNING' ELSE p.status END,
@@ -585,7 +583,8 @@ BEGIN
 	UPDATE task_instances t SET status = 'PENDING', epoch = t.epoch + 1, retry_count = 0,
 		due_at = NULL, start_time = NULL, end_time = NULL, execution_duration = NULL,
 		deadline = NULL, error_message = NULL, result = NULL, progress = NULL,
-		progress_text = NULL, worker = NULL, execution_node = NULL
+		progress_text = NULL, worker = NULL, execution_node = NULL,
+		is_counted = nullif(counts, false)
 		WHERE t.id = task RETURNING * INTO made;
 	INSERT INTO outbox (instance_id, topic, envelope)
 		VALUES (task, made.topic, envelope(made));

@@ -7,6 +7,9 @@ ALTER TABLE reeve.tenants
 	ADD runs_max int CHECK (runs_max > 0), -- that are not over
 	ADD definitions_max int CHECK (definitions_max > 0);
 
+-- What a fire has to know of tenants, mostly that there are none.
+CREATE INDEX tenants_runs_max ON reeve.tenants (id) WHERE runs_max IS NOT NULL;
+
 CREATE TABLE reeve.api_tokens (
 	id uuid PRIMARY KEY DEFAULT reeve.uuid_new(),
 	tenant_id text NOT NULL REFERENCES reeve.tenants (id),
@@ -154,6 +157,27 @@ BEGIN
 		WHERE d.id = definition AND d.tenant_id = tenant());
 END $$;
 
+-- Count runs against the limit of their tenant; false: it has none.  RV429: so
+-- many would be more than it may have that are not over.
+CREATE FUNCTION reeve.runs_count(tenant text, ids uuid[]) RETURNS boolean
+LANGUAGE plpgsql SET search_path = reeve, pg_temp AS $$
+DECLARE
+	most int;
+BEGIN
+	SELECT t.runs_max INTO most FROM tenants t WHERE t.id = tenant;
+	IF most IS NULL THEN
+		RETURN false; -- and nobody waits for another's commit
+	END IF;
+	PERFORM FROM tenants t WHERE t.id = tenant FOR NO KEY UPDATE;
+	IF (SELECT count(*) FROM tenant_runs r WHERE r.tenant_id = tenant)
+			+ cardinality(ids) > most THEN
+		RAISE EXCEPTION 'the tenant may have % runs that are not over, and no more', most
+			USING ERRCODE = 'RV429';
+	END IF;
+	INSERT INTO tenant_runs (instance_id, tenant_id)
+		SELECT unnest(ids), tenant ON CONFLICT DO NOTHING;
+	RETURN true;
+END $$;
 -- Hand instances of this tenant that were just inserted to the queue: outbox
 -- rows, and the mark that a run of their definition is under way.
 CREATE FUNCTION reeve.dispatch(ids uuid[]) RETURNS bigint

@@ -16,7 +16,8 @@ RETURN (extract(epoch FROM at) * 1000000)::bigint;
 -- times in microseconds since 1970 (NULL: none).
 -- runs, times, kinds, notes: a run each, at least one for every definition:
 -- which (its place among ids, from 1), its time, and `fire`, `hold` (behind the
--- one before), `skip` or `misfire`.
+-- one before), `skip` or `misfire`.  A run that its tenant has no room for is
+-- skipped.
 -- is_lazy: leave the step itself, which costs as much as all else together, to
 -- reeve.step soon after, where nothing depends on it: whoever comes in between
 -- makes the same runs, whose ids are there already.
@@ -44,10 +45,22 @@ DECLARE
 	replaces boolean;
 	once boolean;
 	is_all boolean;
+	limited text[]; -- tenants, NULL: none
+	rooms int[];
+	mosts int[];
 BEGIN
 	IF NOT (SELECT s.is_running FROM reeve.scheduler s) THEN
 		RETURN QUERY SELECT 'stopped', NULL::uuid, NULL::uuid, NULL::bigint, NULL;
 		RETURN;
+	END IF;
+	-- Before all else: who has a tenant waits for nobody below.
+	IF EXISTS (SELECT FROM reeve.tenants t WHERE t.runs_max IS NOT NULL) THEN
+		SELECT array_agg(l.id), array_agg(l.runs_max) INTO limited, mosts
+		FROM (SELECT t.id, t.runs_max FROM reeve.tenants t
+			WHERE t.runs_max IS NOT NULL AND t.id IN (
+				SELECT d.tenant_id FROM reeve.task_definitions d
+				WHERE d.id = ANY (ids))
+			ORDER BY t.id FOR NO KEY UPDATE) l;
 	END IF;
 	-- Nobody waits for a row here, so no two can wait for each other.
 	SELECT array_agg(l.place), array_agg(l.id), bool_or(l.overlap = 'replace'),
@@ -76,6 +89,11 @@ BEGIN
 		SELECT 'cancel', a.definition_id, a.instance_id, NULL::bigint, NULL
 		FROM reeve.task_active a WHERE a.definition_id = ANY (won_ids);
 	END IF;
+	IF limited IS NOT NULL THEN
+		SELECT array_agg(mosts[l.place] - (SELECT count(*)::int
+			FROM reeve.tenant_runs c WHERE c.tenant_id = l.id) ORDER BY l.place)
+		INTO rooms FROM unnest(limited) WITH ORDINALITY l (id, place);
+	END IF;
 	-- From here on all statements see what was committed before the rows were
 	-- locked: a run that ended and its definition's row go together.
 	RETURN QUERY
@@ -101,7 +119,7 @@ BEGIN
 		JOIN reeve.task_definitions d ON d.id = ids[x.run]
 		LEFT JOIN reeve.task_definitions p ON p.id = d.depends_on
 		WHERE is_all OR x.run = ANY (won)
-	), decided AS MATERIALIZED (
+	), judged AS NOT MATERIALIZED (
 		SELECT r.*,
 			CASE WHEN r.kind IN ('skip', 'misfire') THEN r.kind
 				WHEN r.dependency = 'failed' THEN 'skip'
@@ -114,10 +132,34 @@ BEGIN
 				WHEN r.is_busy AND r.overlap = 'forbid'
 					THEN 'the run before it was not over' END AS reason
 		FROM r
+	), decided AS MATERIALIZED (
+		SELECT j.id, j.run, j.fire_time, j.tenant_id, j.task_handler, j.topic,
+			j.task_params, j.priority, j.timeout_ms, j.retry_max, j.inline,
+			j.secret_params, j.secret_names, j.is_eager, j.verdict, j.reason,
+			NULL::boolean AS is_counted
+		FROM judged j WHERE limited IS NULL OR j.tenant_id <> ALL (limited)
+		UNION ALL
+		SELECT x.id, x.run, x.fire_time, x.tenant_id, x.task_handler, x.topic,
+			x.task_params, x.priority, x.timeout_ms, x.retry_max, x.inline,
+			x.secret_params, x.secret_names, x.is_eager,
+			CASE WHEN x.nth > x.room THEN 'skip' ELSE x.verdict END,
+			CASE WHEN x.nth > x.room THEN format(
+				'the tenant may have %s runs that are not over, and no more',
+				x.most) ELSE x.reason END,
+			CASE WHEN x.nth <= x.room THEN true END
+		FROM (SELECT j.*, l.room, l.most,
+				CASE WHEN j.verdict IN ('fire', 'hold') THEN row_number() OVER (
+					PARTITION BY j.tenant_id, j.verdict IN ('fire', 'hold')
+					ORDER BY j.run, j.fire_time) END AS nth
+			FROM judged j
+			JOIN unnest(limited, rooms, mosts) l (id, room, most)
+				ON l.id = j.tenant_id
+			WHERE limited IS NOT NULL) x
 	), made AS (
 		INSERT INTO reeve.task_instances AS i (id, tenant_id, task_definition_id, handler,
 			topic, execution_params, status, fire_time, end_time, error_message, worker,
-			priority, timeout_ms, retry_max, trigger, is_held, secret_params, secret_names, created_at)
+			priority, timeout_ms, retry_max, trigger, is_held, secret_params, secret_names,
+			is_counted, created_at)
 		SELECT reeve.fire_id(d.id, d.fire_time), d.tenant_id, d.id, d.task_handler,
 			d.topic, d.task_params,
 			CASE d.verdict WHEN 'skip' THEN 'SKIPPED' WHEN 'misfire' THEN 'MISFIRED'
@@ -125,7 +167,7 @@ BEGIN
 			d.fire_time, CASE WHEN d.verdict IN ('skip', 'misfire') THEN clock_timestamp() END,
 			d.reason, CASE WHEN d.inline AND d.verdict = 'fire' THEN 'inline' END,
 			d.priority, d.timeout_ms, d.retry_max, 'cron', d.verdict = 'hold', d.secret_params,
-			d.secret_names,
+			d.secret_names, d.is_counted,
 			clock_timestamp()
 		FROM decided d
 		ON CONFLICT (id) DO NOTHING
@@ -134,6 +176,9 @@ BEGIN
 		INSERT INTO reeve.task_active (instance_id, definition_id)
 		SELECT (m.i).id, (m.i).task_definition_id FROM made m
 		WHERE (m.i).status = 'PENDING'
+	), counted AS (
+		INSERT INTO reeve.tenant_runs (instance_id, tenant_id)
+		SELECT (m.i).id, (m.i).tenant_id FROM made m WHERE (m.i).is_counted
 	), queued AS (
 		INSERT INTO reeve.outbox (instance_id, topic, envelope)
 		SELECT (m.i).id, (m.i).topic, reeve.envelope(m.i) FROM made m

@@ -139,7 +139,7 @@ subtest 'runs overlap as the definition says' => sub {
 	is((grep { $_->[0] eq 'SKIPPED' } runs_of('o-forbid'))[0][1],
 		'the run before it was not over', 'and say why');
 	becomes('o-allow', join(' ', ('SUCCESS') x 5), 'allow: all at once');
-	becomes('o-replace', qr/^((SUCCESS|CANCELLED) ){4}SUCCESS$/, 'replace: the last is left');
+	becomes('o-replace', qr/^((SUCCESS|CANCELLED|SKIPPED) ){4}SUCCESS$/, 'replace: the last is left');
 	like(states('o-replace'), qr/CANCELLED/, 'the others are cancelled');
 	becomes('o-queue', join(' ', ('SUCCESS') x 5), 'queue: one after the other', 15);
 	is($c->sql('SELECT count(*) FROM reeve.task_instances a JOIN reeve.task_instances b'
@@ -165,6 +165,53 @@ subtest 'a run waits for the run it depends on' => sub {
 		. ' ON b.task_definition_id = d.depends_on WHERE a.start_time < b.end_time'), 0,
 		'in its order');
 	becomes('after-bad', 'SKIPPED', 'what depends on a failure does not run');
+};
+
+subtest 'a tenant has so many runs, and no more' => sub {
+	$c->sql("INSERT INTO reeve.tenants (id, runs_max) VALUES ('small', 2)");
+	my %row = (tenant_id => 'small', handler => 'nap', status => 'DISABLED');
+	$c->define(%row, name => "few$_", rule => '{"every":100}', overlap => $_ < 3 ? 'allow' : 'forbid')
+		for 1 .. 4;
+	$c->define(%row, name => 'few-inline', rule => '{"every":100}', inline => 'true');
+	$c->sql("UPDATE reeve.task_definitions SET status = 'ENABLED', next_fire = now(),"
+		. " end_at = now() + interval '1500 ms' WHERE tenant_id = 'small'");
+	my $of = "FROM reeve.task_instances WHERE tenant_id = 'small'";
+	wait_until { $c->sql("SELECT count(*) FROM reeve.task_definitions WHERE tenant_id = 'small'"
+		. ' AND next_fire IS NOT NULL') == 0 } 8, 'all have fired';
+	is($c->sql("SELECT count(DISTINCT fire_time) >= 10 AND count(*) >= 50 $of"), 't',
+		'every fire has a row');
+	wait_until { $c->sql("SELECT count(*) $of AND status IN ('PENDING', 'RUNNING')") == 0 } 10,
+		'those that were made end';
+	is($c->sql("SELECT max(n) FROM (SELECT (SELECT count(*) $of AND status = 'SUCCESS'"
+		. ' AND created_at <= i.created_at AND end_time > i.created_at) AS n'
+		. " FROM reeve.task_instances i WHERE i.tenant_id = 'small' AND status = 'SUCCESS') s"), 2,
+		'never more at a time than it may have, and all that it may');
+	is($c->sql("SELECT string_agg(DISTINCT error_message, '; ') $of AND status = 'SKIPPED'"
+		. " AND error_message NOT LIKE 'the run before%'"),
+		'the tenant may have 2 runs that are not over, and no more', 'the others say why');
+	is($c->sql('SELECT count(*) FROM reeve.tenant_runs'), 0, 'in the end none is counted');
+
+	# Who is left out for another reason takes nobody's place.
+	my $long = $c->define(%row, name => 'busy', rule => '{"every":1000}', handler => 'long');
+	my $next = $c->define(%row, name => 'next', rule => '{"every":3600000}');
+	$c->sql("UPDATE reeve.task_definitions SET status = 'ENABLED', next_fire = now(),"
+		. " end_at = now() + interval '1500 ms' WHERE id = '$long'");
+	wait_until { $c->sql("SELECT count(*) $of AND task_definition_id = '$long'"
+		. " AND status = 'SKIPPED'") == 1 } 5, 'one runs, and is left out then';
+	$c->sql("UPDATE reeve.task_definitions SET status = 'ENABLED', next_fire = now(), end_at = NULL"
+		. " WHERE id IN ('$long', '$next')");
+	becomes('next', 'SUCCESS', 'the other has its place');
+	$c->sql("UPDATE reeve.task_definitions SET status = 'DISABLED' WHERE tenant_id = 'small'");
+	my ($code, $out, $said) = $r->ctl('cron', 'run', '--tenant', 'small', '--database',
+		$c->pg->url, 'next');
+	is($code, 0, 'a run by hand counts') or diag($said);
+	($code, $out, $said) = $r->ctl('cron', 'run', '--tenant', 'small', '--database',
+		$c->pg->url, 'next');
+	isnt($code, 0, 'and is refused, too');
+	like($said, qr/may have 2 runs/, 'with the reason');
+	my $left = sub { return split /\n/, $c->sql("SELECT id $of AND status IN ('PENDING', 'RUNNING')") };
+	$r->ctl('task', 'cancel', $_) for $left->();
+	wait_until { !$left->() } 10, 'and end';
 };
 
 subtest 'inline runs are carried out in the crontab worker' => sub {

@@ -279,6 +279,20 @@ subtest 'limits' => sub {
 	status_is($make->({ handler => 'say', subtasks => [({}) x 3] }), 201, 'all of the room');
 	ok(wait_until(sub { $api->pg->psql('SELECT count(*) FROM reeve.tenant_runs') == 0 }, 20),
 		'is free again when they are done');
+	my $over = $a[0]{body}{id};
+	$make->({ handler => 'long' }) for 1 .. 3;
+	$a = $api->call('POST', "$path/instances/$over/retry", $small);
+	status_is($a, 429, 'one that is over is not run again beyond the limit');
+	is($api->call('GET', "$path/instances/$over", $small)->{body}{status}, 'CANCELLED',
+		'and is as it was');
+	$api->call('POST', "$path/instances/$_->{id}/cancel", $small)
+		for grep { $_->{status} =~ /PENDING|RUNNING/ }
+		@{$api->call('GET', "$path/instances", $small)->{body}{items}};
+	ok(wait_until(sub { $api->call('POST', "$path/instances/$over/retry", $small)->{status} == 200 },
+		20), 'when there is room it is');
+	is($api->pg->psql("SELECT is_counted FROM reeve.task_instances WHERE id = '$over'"), 't',
+		'and counts');
+	$api->call('POST', "$path/instances/$over/cancel", $small);
 	my %d = (taskHandler => 'say', scheduleType => 'FIXED_RATE', interval => '1h');
 	my @d = map { $api->call('POST', "$path/definitions", $small, { %d, taskName => "d$_" }) } 1, 2;
 	is_deeply([map { $_->{status} } @d], [201, 409], 'so many definitions, and no more');

@@ -78,7 +78,7 @@ sub define
 		rule => $d{rule} // '{"every":1000}', topic => $d{topic} // 'high',
 		map { $_ => $d{$_} } grep { exists $d{$_} }
 			qw(overlap misfire misfire_max inline depends_on end_at start_at
-			task_params status source));
+			task_params status source tenant_id));
 	my $next = $d{next} // 'clock_timestamp() + ' . ($d{in} // 0.5)
 		. " * interval '1 second'";
 	my @names = sort keys %row;
