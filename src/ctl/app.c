@@ -10,8 +10,8 @@
 
 #define APP_VERSION_MAX 100
 
-int app_find(const struct ctl *c, const struct conf *conf, const char **ret_app,
-	const struct deploy_options **ret_options)
+int app_find(const struct ctl *c, const struct conf *conf,
+	const struct conf_pool **ret_app)
 {
 	const struct conf_pool *found = NULL, *p;
 	size_t i;
@@ -36,8 +36,7 @@ int app_find(const struct ctl *c, const struct conf *conf, const char **ret_app,
 			"%s: there is no pool of kind "
 			"deploy",
 			conf->path);
-	*ret_app = found->name;
-	*ret_options = found->own;
+	*ret_app = found;
 	return EXIT_OK;
 }
 

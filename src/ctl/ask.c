@@ -148,6 +148,11 @@ const struct conf *ask_conf(const struct ask *a)
 	return a->conf;
 }
 
+struct loop *ask_loop(struct ask *a)
+{
+	return a->loop;
+}
+
 struct redis *ask_redis(struct ask *a)
 {
 	return a->redis;

@@ -25,6 +25,8 @@ int ask_open(const struct ctl *c, struct ask **ret_ask);
 void ask_close(struct ask *a);
 const struct conf *ask_conf(const struct ask *a);
 struct redis *ask_redis(struct ask *a);
+/* What it waits in, for a caller who has more to wait for. */
+struct loop *ask_loop(struct ask *a);
 /* Count a command that was sent with ask_redis; its fn calls ask_answered. */
 void ask_sent(struct ask *a);
 void ask_answered(struct ask *a);

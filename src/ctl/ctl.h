@@ -63,6 +63,7 @@ struct ctl {
 	/* tenant add and set: 0 is no limit, -1 what it was. */
 	long requests_per_s, runs_max, definitions_max;
 	const char *app; /* deploy; NULL: the only one */
+	bool no_fetch;   /* deploy gate */
 	int argc;        /* the words after the command's name */
 	char **argv;
 };

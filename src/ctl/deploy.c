@@ -46,16 +46,18 @@ static void deploy_close(struct deploying *d)
 
 static int deploy_open(struct ctl *c, struct deploying *d)
 {
-	const struct deploy_options *options;
+	const struct conf_pool *app;
 	int rc;
 
 	*d = (struct deploying){ .ctl = c };
 	rc = ask_read(c, &d->conf);
 	if (rc != EXIT_OK)
 		return rc;
-	rc = app_find(c, d->conf, &d->app, &options);
-	if (rc == EXIT_OK)
+	rc = app_find(c, d->conf, &app);
+	if (rc == EXIT_OK) {
+		d->app = app->name;
 		rc = db_open(c, &d->db);
+	}
 	if (rc != EXIT_OK)
 		deploy_close(d);
 	return rc;

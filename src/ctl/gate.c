@@ -2,26 +2,32 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "conf/conf.h"
 #include "conf/handler.h"
 #include "ctl/app.h"
 #include "ctl/ask.h"
 #include "ctl/ctl.h"
 #include "ctl/db.h"
+#include "ctl/fetch.h"
 #include "ctl/gate.h"
 #include "ctl/lane.h"
 #include "ctl/schema.h"
 #include "ctl/stored.h"
+#include "deploy/files.h"
 #include "deploy/options.h"
 #include "task/task.h"
 
 /* Different faults that are told apart. */
 #define GATE_FAULTS_MAX 200
+#define GATE_FILE_MAX   (1 << 20)
 
 struct gate_fault {
 	char *text, *first;
@@ -32,6 +38,7 @@ struct gate {
 	const struct ctl *ctl;
 	const struct conf *conf;
 	json_t *offered; /* handler to the schema of its params, or true */
+	bool is_fetched; /* for this look */
 	int64_t looked_at;
 	struct gate_fault faults[GATE_FAULTS_MAX];
 	size_t count;
@@ -142,14 +149,39 @@ static void gate_offer_conf(struct gate *g)
 			g->offered, g->conf->handlers[i].name, json_true());
 }
 
+/* A file of a release that nobody has vouched for. */
+static char *gate_read(const char *path, struct err *err)
+{
+	struct stat st;
+	char *text;
+
+	if (stat(path, &st) == -1) {
+		(void)err_errno(err, "%s", path);
+		return NULL;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > GATE_FILE_MAX) {
+		(void)err_set(err, 0, "%s is no file of at most %d MiB", path,
+			GATE_FILE_MAX >> 20);
+		return NULL;
+	}
+	text = files_read(path, GATE_FILE_MAX, err);
+	return text;
+}
+
 /* {"handlers": {"NAME": {"params": SCHEMA} | {} | true}} */
 static int gate_offer_file(struct gate *g, const char *path)
 {
+	struct err err;
 	json_error_t fault;
-	json_t *doc = json_load_file(path, JSON_REJECT_DUPLICATES, &fault);
-	json_t *list = json_object_get(doc, "handlers"), *one, *schema;
+	char *text = gate_read(path, &err);
+	json_t *doc, *list, *one, *schema;
 	const char *name;
 
+	if (text == NULL)
+		return ctl_fail(EXIT_CONFIG, "%s", err.text);
+	doc = json_loads(text, JSON_REJECT_DUPLICATES, &fault);
+	free(text);
+	list = json_object_get(doc, "handlers");
 	if (doc == NULL)
 		return ctl_fail(EXIT_CONFIG, "%s:%d:%d: %s", path, fault.line,
 			fault.column, fault.text);
@@ -168,25 +200,61 @@ static int gate_offer_file(struct gate *g, const char *path)
 	return EXIT_OK;
 }
 
-static int gate_offer(
-	struct gate *g, const struct deploy_options *o, const char *version)
+static int gate_offer_tree(
+	struct gate *g, const struct deploy_options *o, const char *tree)
 {
-	char *release = xasprintf("%s/releases/%s", o->root, version);
-	char *path = NULL;
-	struct stat st;
-	int rc = EXIT_OK;
+	char *path;
+	int rc;
 
-	if (stat(release, &st) == -1)
-		rc = ctl_fail(EXIT_CONFIG, "%s: %s: a push fetches it first",
-			release, strerror(errno));
-	else if (o->handlers_file == NULL)
+	if (o->handlers_file == NULL) {
 		gate_offer_conf(g);
-	else {
-		path = xasprintf("%s/%s", release, o->handlers_file);
-		rc = gate_offer_file(g, path);
+		return EXIT_OK;
 	}
+	path = xasprintf("%s/%s", tree, o->handlers_file);
+	rc = gate_offer_file(g, path);
 	free(path);
+	return rc;
+}
+
+/* Would a push take the one in releases/ as it is? */
+static bool gate_is_kept(const struct deploy_options *o, const char *version)
+{
+	char current[NAME_MAX + 1];
+	char *release = xasprintf("%s/releases/%s", o->root, version);
+	char *mark = xasprintf("%s/releases/.%s.failed", o->root, version);
+	bool is_kept = files_is_directory(release);
+	struct err err;
+
+	(void)files_current(o->root, current, sizeof(current), &err);
+	if (access(mark, F_OK) == 0 && strcmp(current, version) != 0)
+		is_kept = false;
 	free(release);
+	free(mark);
+	return is_kept;
+}
+
+static int gate_offer(struct gate *g, struct ask *ask,
+	const struct conf_pool *app, const char *version)
+{
+	const struct deploy_options *o = app->own;
+	struct fetch *f = NULL;
+	char *kept;
+	int rc;
+
+	g->is_fetched = !g->ctl->no_fetch && !gate_is_kept(o, version);
+	if (g->is_fetched) {
+		rc = fetch_open(ask_loop(ask), app, version, &f);
+		if (rc == EXIT_OK)
+			rc = gate_offer_tree(g, o, fetch_tree(f));
+		fetch_close(f);
+		return rc;
+	}
+	kept = xasprintf("%s/releases/%s", o->root, version);
+	if (files_is_directory(kept))
+		rc = gate_offer_tree(g, o, kept);
+	else
+		rc = ctl_fail(EXIT_CONFIG, "%s is not there", kept);
+	free(kept);
 	return rc;
 }
 
@@ -212,22 +280,21 @@ static void gate_print_json(const struct gate *g, const char *version)
 			json_pack("{s:s, s:I, s:s}", "text", g->faults[i].text,
 				"count", (json_int_t)g->faults[i].count,
 				"first", g->faults[i].first));
-	lane_print(json_pack("{s:b, s:s, s:I, s:o}", "ok", g->count == 0,
-		"version", version, "looked_at", (json_int_t)g->looked_at,
-		"problems", list));
+	lane_print(json_pack("{s:b, s:s, s:b, s:I, s:o}", "ok", g->count == 0,
+		"version", version, "fetched", g->is_fetched, "looked_at",
+		(json_int_t)g->looked_at, "problems", list));
 }
 
 static int gate_run(struct gate *g, struct ask *ask, const char *version)
 {
-	const struct deploy_options *o;
-	const char *app;
+	const struct conf_pool *app;
 	size_t i;
-	int rc = app_find(g->ctl, g->conf, &app, &o);
+	int rc = app_find(g->ctl, g->conf, &app);
 
 	if (rc == EXIT_OK)
 		rc = app_check_version(version);
 	if (rc == EXIT_OK)
-		rc = gate_offer(g, o, version);
+		rc = gate_offer(g, ask, app, version);
 	if (rc == EXIT_OK)
 		rc = stored_walk(
 			ask, &(struct stored){

@@ -181,6 +181,8 @@ static const struct option_row option_rows[] = {
 		.help = "tenant: definitions that are stored; 0: any" },
 	{ "app", 0, OPTION_APP, OPTION_TEXT, OPTION_PLACE(app), .value = "POOL",
 		.help = "deploy: of this application" },
+	{ "no-fetch", 0, OPTION_GATE, OPTION_FLAG, OPTION_PLACE(no_fetch),
+		.help = "deploy gate: only what is in releases/" },
 	{ "help", 'h', 0, OPTION_FLAG, OPTION_PLACE(help),
 		.help = "this text, or that of a command" },
 	{ "version", 'V', 0, OPTION_FLAG, OPTION_PLACE(version),

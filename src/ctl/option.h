@@ -35,7 +35,8 @@ enum option_group {
 	OPTION_LIMITS = 262144,
 	OPTION_APP = 524288,
 	OPTION_DEPLOY = 1048576, /* deploy push and rollback */
-	OPTION_REPAIR = 2097152
+	OPTION_REPAIR = 2097152,
+	OPTION_GATE = 4194304
 };
 
 /*

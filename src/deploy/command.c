@@ -180,8 +180,8 @@ struct command *command_start(struct loop *l, struct handler_children *all,
 	c->conf.name = o->argv->items[0];
 	c->conf.command = *o->argv;
 	c->conf.directory = o->directory;
-	c->conf.uid = (uid_t)-1;
-	c->conf.gid = (gid_t)-1;
+	c->conf.uid = o->has_user ? o->uid : (uid_t)-1;
+	c->conf.gid = o->has_user ? o->gid : (gid_t)-1;
 	c->out_fd = -1;
 	c->on_output = output;
 	c->on_end = end;

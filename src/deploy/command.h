@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -23,6 +24,9 @@ struct command_options {
 	char *const *env;      /* beside PATH, HOME, …; may be NULL */
 	const char *directory; /* NULL: "/" */
 	int64_t timeout_us;    /* then TERM, and KILL 5 s later */
+	bool has_user;         /* else as the caller */
+	uid_t uid;             /* (uid_t)-1: the caller's */
+	gid_t gid;
 };
 
 struct command_end {

@@ -76,9 +76,14 @@ static int files_make_below(const char *root, const char *name, struct err *err)
 	return rc;
 }
 
+int files_make_path(const char *path, struct err *err)
+{
+	return files_make_above(path, err) == 0 ? files_make(path, err) : -1;
+}
+
 int files_make_root(const char *root, struct err *err)
 {
-	if (files_make_above(root, err) != 0 || files_make(root, err) != 0 ||
+	if (files_make_path(root, err) != 0 ||
 		files_make_below(root, "releases", err) != 0)
 		return -1;
 	return files_make_below(root, "shared", err);

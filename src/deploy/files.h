@@ -16,6 +16,8 @@ struct conf_strings;
 bool files_is_directory(const char *path);
 /* All of a small file, NUL-terminated, heap; NULL with err. */
 char *files_read(const char *path, size_t max, struct err *err);
+/* A directory, and all above it, where they are not there. */
+int files_make_path(const char *path, struct err *err);
 /* root, root/releases and root/shared. */
 int files_make_root(const char *root, struct err *err);
 /* Rename a directory and wait until its parent knows of it. */

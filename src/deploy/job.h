@@ -161,6 +161,9 @@ void release_mark_failed(const struct job *job);
 /* Remove what is in releases/ beside the one that comes and the one before it,
  * but for so many of those that did well; next is called whatever comes of it. */
 void release_prune(struct job *job, size_t keep, void (*next)(struct job *job));
+/* Remove what looks at releases have left: the end of the step, which it can't
+ * make fail. */
+void release_sweep(struct job *job);
 /* Remove what a fetch has downloaded. */
 void release_drop_archive(const struct job *job);
 

@@ -16,6 +16,7 @@
 #include "deploy/files.h"
 #include "deploy/job.h"
 #include "deploy/source.h"
+#include "deploy/spare.h"
 
 #define RELEASE_STEP_US (10 * 60 * (int64_t)US_PER_S)
 /* Behind the name of one that is being removed, and a dot before it. */
@@ -380,6 +381,25 @@ void release_prune(struct job *job, size_t keep, void (*next)(struct job *job))
 	free(list);
 }
 
+void release_sweep(struct job *job)
+{
+	const char *words[SPARE_LEFT_MAX + 4] = { "rm", "-rf", "--" };
+	char *paths[SPARE_LEFT_MAX];
+	size_t n = spare_left_over(job->deploy->options->root, paths), i;
+
+	if (n == 0) {
+		job_step_done(job);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		words[3 + i] = paths[i];
+	words[3 + n] = NULL;
+	job->is_lenient = true;
+	job_run_words(job, words, RELEASE_STEP_US, job_step_done);
+	for (i = 0; i < n; i++)
+		free(paths[i]);
+}
+
 void step_prune(struct job *job)
 {
 	size_t keep = (size_t)job->deploy->options->keep;
@@ -390,5 +410,5 @@ void step_prune(struct job *job)
 	/* The one before this is kept in any case, and counts. */
 	if (job->from[0] != '\0' && strcmp(job->from, job->version) != 0)
 		keep--;
-	release_prune(job, keep, job_step_done);
+	release_prune(job, keep, release_sweep);
 }

@@ -17,5 +17,7 @@ src_deploy_libdeploy_a_SOURCES += src/deploy/options.h
 src_deploy_libdeploy_a_SOURCES += src/deploy/release.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/source.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/source.h
+src_deploy_libdeploy_a_SOURCES += src/deploy/spare.c
+src_deploy_libdeploy_a_SOURCES += src/deploy/spare.h
 src_deploy_libdeploy_a_SOURCES += src/deploy/switch.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/watch.c

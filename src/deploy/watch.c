@@ -163,7 +163,7 @@ static void watch_tidy(struct job *job)
 {
 	release_drop_archive(job);
 	release_mark_failed(job);
-	release_prune(job, SIZE_MAX, job_step_done);
+	release_prune(job, SIZE_MAX, release_sweep);
 }
 
 void step_rollback(struct job *job)
@@ -203,8 +203,8 @@ void step_gate(struct job *job)
 	job_drop_env(job);
 	job_run_words(job,
 		(const char *[]){ ctl, "-c", job->deploy->conf->path, "deploy",
-			"gate", job->version, "--app", job->deploy->pool->name,
-			NULL },
+			"gate", "--no-fetch", job->version, "--app",
+			job->deploy->pool->name, NULL },
 		WATCH_GATE_US, job_step_done);
 	free(ctl);
 }
