@@ -203,6 +203,14 @@ int db_open(const struct ctl *c, struct db **ret_db)
 	return rc;
 }
 
+int db_reconnect(struct db *db)
+{
+	PQreset(db->conn);
+	return PQstatus(db->conn) == CONNECTION_OK && db_reset(db) == EXIT_OK
+		       ? 0
+		       : -1;
+}
+
 void db_close(struct db *db)
 {
 	if (db == NULL)

@@ -27,6 +27,8 @@ struct db_fault {
 
 /* Connect: 0, or the exit code, the reason having been printed. */
 int db_open(const struct ctl *c, struct db **ret_db);
+/* Connect anew when the connection is lost: 0, or -1, and nothing is printed. */
+int db_reconnect(struct db *db);
 /* Rolls back what is open.  NULL is a no-op. */
 void db_close(struct db *db);
 /* "127.0.0.1:5432/reeve", for messages. */

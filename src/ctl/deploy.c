@@ -15,10 +15,13 @@
 #include "ctl/deploy.h"
 #include "ctl/lane.h"
 #include "ctl/status.h"
+#include "ctl/steps.h"
 #include "ctl/table.h"
 
 /* How often --wait and -f look. */
 #define DEPLOY_LOOK_NS 100000000
+/* How long they wait for a database that is away, which itself is told. */
+#define DEPLOY_LOST_S 60
 
 #define DEPLOY_UTC " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 
@@ -82,50 +85,6 @@ static int deploy_rows(struct deploying *d, const char *sql, int count,
 	return rc;
 }
 
-static void deploy_print_step(const json_t *step)
-{
-	const char *output = status_text(step, "output");
-	const char *end;
-
-	printf("%s  %s  %-13s %s\n", status_text(step, "started"),
-		status_text(step, "node"), status_text(step, "step"),
-		status_text(step, "state"));
-	for (; *output != '\0'; output = *end != '\0' ? end + 1 : end) {
-		end = output + strcspn(output, "\n");
-		printf("    %.*s\n", (int)(end - output), output);
-	}
-}
-
-/* The steps behind *at that are over; moves *at. */
-static int deploy_follow(
-	struct deploying *d, const char *id, char *at, size_t size, bool print)
-{
-	const char *values[] = { id, at };
-	json_t *rows, *step;
-	size_t i;
-	int rc = deploy_rows(d,
-		"SELECT json_build_object('id', s.id::text, 'node', s.node, "
-		"'step', s.step, 'state', s.state, 'output', s.output, "
-		"'started', to_char(s.started_at" DEPLOY_UTC
-		") FROM reeve.deployment_steps s WHERE s.deployment_id = $1 "
-		"AND s.id > $2::bigint AND (s.state <> 'RUNNING' OR EXISTS "
-		"(SELECT FROM reeve.deployments d WHERE d.id = $1 "
-		"AND d.state NOT IN ('QUEUED', 'RUNNING'))) ORDER BY s.id",
-		2, values, &rows);
-
-	if (rc != EXIT_OK)
-		return rc;
-	json_array_foreach(rows, i, step)
-	{
-		if (print)
-			deploy_print_step(step);
-		snprintf(at, size, "%s", status_text(step, "id"));
-	}
-	fflush(stdout);
-	json_decref(rows);
-	return EXIT_OK;
-}
-
 static int deploy_get(struct deploying *d, const char *id, json_t **ret_row)
 {
 	const char *values[] = { id, d->app };
@@ -167,27 +126,57 @@ static int deploy_tell(const struct ctl *c, json_t *row)
 	return is_done ? EXIT_OK : EXIT_CONFIG;
 }
 
-/* Until it is over; prints each step as it ends. */
+/* The deployment goes on without the database, and so does who waits. */
+static int deploy_reconnect(struct deploying *d)
+{
+	const struct timespec pause = { 1, 0 };
+	int i;
+
+	for (i = 0; i < DEPLOY_LOST_S; i++) {
+		nanosleep(&pause, NULL);
+		if (db_reconnect(d->db) == 0)
+			return EXIT_OK;
+	}
+	return EXIT_SYSTEM;
+}
+
+/* One look; *ret_is_over: it was the last. */
+static int deploy_look_at(struct deploying *d, const char *id,
+	struct steps *steps, bool *ret_is_over)
+{
+	json_t *row = NULL;
+	bool is_over = false;
+	int rc = deploy_get(d, id, &row);
+
+	if (rc != EXIT_OK)
+		return rc;
+	is_over = deploy_is_over(row);
+	rc = steps_look(steps, d->db, !d->ctl->json);
+	if (rc == EXIT_OK && is_over) {
+		*ret_is_over = true;
+		rc = deploy_tell(d->ctl, row);
+	}
+	json_decref(row);
+	return rc;
+}
+
+/* Until it is over; prints each step as it goes. */
 static int deploy_wait(struct deploying *d, const char *id)
 {
 	const struct timespec pause = { 0, DEPLOY_LOOK_NS };
-	char at[24] = "0";
-	json_t *row = NULL;
 	bool is_over = false;
+	struct steps steps;
 	int rc = EXIT_OK;
 
+	steps_init(&steps, id);
 	while (rc == EXIT_OK && !is_over) {
-		rc = deploy_get(d, id, &row);
-		if (rc != EXIT_OK)
-			return rc;
-		is_over = deploy_is_over(row);
-		rc = deploy_follow(d, id, at, sizeof(at), !d->ctl->json);
-		if (rc == EXIT_OK && is_over)
-			rc = deploy_tell(d->ctl, row);
-		else if (rc == EXIT_OK)
+		rc = deploy_look_at(d, id, &steps, &is_over);
+		if (rc == EXIT_SYSTEM)
+			rc = deploy_reconnect(d);
+		else if (rc == EXIT_OK && !is_over)
 			nanosleep(&pause, NULL);
-		json_decref(row);
 	}
+	steps_done(&steps);
 	return rc;
 }
 
@@ -372,7 +361,7 @@ int deploy_show(struct ctl *c)
 {
 	const char *id = c->argv[0];
 	struct deploying d;
-	char at[24] = "0";
+	struct steps steps;
 	json_t *row;
 	int rc = deploy_open(c, &d);
 
@@ -388,7 +377,9 @@ int deploy_show(struct ctl *c)
 		rc = deploy_show_json(&d, id, row);
 		json_decref(row);
 	} else if (rc == EXIT_OK) {
-		rc = deploy_follow(&d, id, at, sizeof(at), true);
+		steps_init(&steps, id);
+		rc = steps_look(&steps, d.db, true);
+		steps_done(&steps);
 		(void)deploy_tell(c, row);
 		json_decref(row);
 	}

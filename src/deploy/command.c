@@ -77,7 +77,13 @@ static void command_read(struct command *c, int reads)
 		}
 	}
 	if (some && c->on_output != NULL)
-		c->on_output(buf_str(&c->output), c->output.len, c->arg);
+		c->on_output(c->arg);
+}
+
+const char *command_output(const struct command *c, size_t *ret_len)
+{
+	*ret_len = c->output.len;
+	return c->output.data;
 }
 
 static void command_on_readable(int fd, unsigned events, void *arg)

@@ -40,13 +40,15 @@ struct command_end {
 
 /* Called once from the loop; the command is gone after it. */
 typedef void (*command_end_fn)(const struct command_end *end, void *arg);
-/* Each time something was printed: all that is kept. */
-typedef void (*command_output_fn)(const char *output, size_t len, void *arg);
+/* Each time something was printed. */
+typedef void (*command_output_fn)(void *arg);
 
 /* Begin.  NULL with err when it can't be run at all. */
 struct command *command_start(struct loop *l, struct handler_children *all,
 	const struct command_options *o, command_output_fn output,
 	command_end_fn end, void *arg, struct err *err);
+/* What it has printed, as far as it is kept; borrowed until it prints more. */
+const char *command_output(const struct command *c, size_t *ret_len);
 /* TERM to its group, and KILL 5 s later; ends as ever. */
 void command_stop(struct command *c);
 /* Kill it and tell nobody. */

@@ -15,7 +15,7 @@
 #include "loop/loop.h"
 
 /* How often the output of a step that goes on is written down. */
-#define JOB_OUTPUT_US (1000 * (int64_t)1000)
+#define JOB_OUTPUT_US (500 * (int64_t)1000)
 #define JOB_AGAIN_US  (1000 * (int64_t)1000)
 #define JOB_HOLD_US   (10 * (int64_t)1000)
 /* A path for tests, see reeved(8). */
@@ -52,7 +52,12 @@ static const struct pg_statement job_begin_step = {
 	.text = "WITH n AS (UPDATE reeve.deployment_nodes SET step = $4,"
 		" until = now() + interval '5 seconds'"
 		" WHERE deployment_id = $1::uuid AND node = $2"
-		" AND fence = $3::bigint RETURNING deployment_id, node)"
+		" AND fence = $3::bigint RETURNING deployment_id, node),"
+		" s AS (UPDATE reeve.deployment_steps x SET state = 'FAILED',"
+		" output = x.output || E'broken off\\n',"
+		" finished_at = clock_timestamp() FROM n"
+		" WHERE x.deployment_id = n.deployment_id"
+		" AND x.node = n.node AND x.state = 'RUNNING')"
 		" INSERT INTO reeve.deployment_steps (deployment_id, node,"
 		" step) SELECT deployment_id, node, $4 FROM n RETURNING id",
 	.params = 4,
@@ -106,6 +111,7 @@ static const struct pg_statement job_end_node = {
 };
 
 static void job_begin(struct job *job, enum step step);
+static void job_show(void *arg);
 static void job_end(struct job *job);
 static void job_again(struct job *job, void (*what)(struct job *job));
 
@@ -148,6 +154,7 @@ static enum step job_step_of(const char *name)
 static void job_stop_step(struct job *job)
 {
 	job->turn++;
+	job_show(job);
 	if (job->command != NULL)
 		command_kill(job->command);
 	if (job->control != NULL)
@@ -158,6 +165,7 @@ static void job_stop_step(struct job *job)
 	job->call = NULL;
 	loop_timer_free(job->timer);
 	job->timer = NULL;
+	loop_timer_stop(job->show);
 }
 
 struct job *job_new(struct deploy *d, const struct pg_result *r)
@@ -168,6 +176,7 @@ struct job *job_new(struct deploy *d, const struct pg_result *r)
 	struct err err;
 
 	job->deploy = d;
+	job->show = loop_timer_new(d->loop, job_show, job);
 	job_copy(job->id, sizeof(job->id), job_text(r, 0));
 	job->is_push = strcmp(job_text(r, 1), "push") == 0;
 	job_copy(job->version, sizeof(job->version), job_text(r, 2));
@@ -196,6 +205,7 @@ void job_free(struct job *job)
 	if (job == NULL)
 		return;
 	job_stop_step(job);
+	loop_timer_free(job->show);
 	job->deploy->job = NULL;
 	buf_done(&job->output);
 	job_drop_env(job);
@@ -538,17 +548,38 @@ char *job_path(const struct job *job, const char *fmt, ...)
 	return buf_take(&path);
 }
 
-static void job_on_output(const char *output, size_t len, void *arg)
+/* What the step has said and its command has printed, in whole lines: what a
+ * letter or a line begins with may go on. */
+static void job_show(void *arg)
 {
 	struct job *job = arg;
-	int64_t now_us = clock_now();
-	const char *values[] = { job->step_id, output };
+	struct buf text = BUF_INIT;
+	const char *output, *values[2];
+	size_t len;
 
-	(void)len;
-	if (now_us - job->shown_us < JOB_OUTPUT_US)
+	if (job->command == NULL)
 		return;
-	job->shown_us = now_us;
+	output = command_output(job->command, &len);
+	while (len > 0 && output[len - 1] != '\n')
+		len--;
+	buf_add(&text, job->output.data, job->output.len);
+	job_keep(&text, output, len);
+	values[0] = job->step_id;
+	values[1] = buf_str(&text);
+	job->shown_us = clock_now();
 	(void)pg_query(job->deploy->pg, &job_put_output, values, NULL, NULL);
+	buf_done(&text);
+}
+
+static void job_on_output(void *arg)
+{
+	struct job *job = arg;
+	int64_t next_us = job->shown_us + JOB_OUTPUT_US - clock_now();
+
+	if (next_us <= 0)
+		job_show(job);
+	else if (!loop_timer_is_set(job->show))
+		loop_timer_start(job->show, next_us);
 }
 
 static void job_on_command(const struct command_end *end, void *arg)

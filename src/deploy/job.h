@@ -95,6 +95,7 @@ struct job {
 	struct control *control;
 	struct http_call *call;
 	struct loop_timer *timer;
+	struct loop_timer *show; /* the output of a command that goes on */
 	void (*again)(struct job *job); /* of the timer */
 	void (*after)(struct job *job); /* of the command */
 	char program[64];

@@ -12,7 +12,7 @@ use Test::More;
 use DeployNode;
 use PgServer;
 use RedisServer;
-use Reeve qw(wait_until);
+use Reeve qw(program slurp wait_until);
 use Tree qw(in_path);
 
 PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
@@ -73,6 +73,39 @@ subtest 'consumers of other topics' => sub {
 	like($out, qr/lower: what the key of consumers has is no text/,
 		'what could not be put back is not touched');
 	$redis->cmd('DEL', 't:consumers', 't:consumers:way');
+};
+
+subtest 'what is seen of it' => sub {
+	my $id = push_held('v-seen', "echo last\n");
+	my $seen = wait_until { ($app->ctl('deploy', 'show', $id))[1] =~ /after_switch +RUNNING\n +one\n/ } 5;
+	ok($seen, 'the step that goes on, and what it has printed');
+	my $file = "$dir/followed";
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0) {
+		open STDOUT, '>', $file;
+		open STDERR, '>', '/dev/null';
+		exec program('reevectl'), '-c', $app->node->config, 'deploy', 'show', '-f', $id;
+		exit 127;
+	}
+	wait_until { (slurp($file) // '') =~ /after_switch +RUNNING\n +one\n/ } 5,
+		'who follows it sees the same';
+	$app->pg->restart;
+	go_on();
+	waitpid $pid, 0;
+	is($?, 0, 'and sees its end, also when the database was away');
+	like(slurp($file), qr/ one\n    last\n\S+ +way +after_switch +DONE +\d+\.\d s\n\S+ +way +watch /,
+		'what came later comes once') or diag(slurp($file));
+	like(slurp($file), qr/\napp v-seen: DONE\n\z/, 'and what became of it');
+};
+
+subtest 'a step that was broken off' => sub {
+	my $id = push_held('v-broken');
+	is(($app->ctl('deploy', 'abort', $id))[0], 0, 'by an abort');
+	is($app->wait_over($id), 'ABORTED', 'of its deployment');
+	go_on();
+	like(($app->ctl('deploy', 'show', $id))[1],
+		qr/after_switch +FAILED +\S+ s\n +one\n +broken off\n\S+ +way +lower +DONE/,
+		'has an end as well');
 };
 
 is($app->node->stop, 0, 'it stops');
