@@ -127,22 +127,25 @@ static const struct table_column consumers_columns[] = {
 	{ "COUNT FROM", TABLE_LEFT, TABLE_ELASTIC },
 };
 
-static void consumers_row(
-	struct table *t, const struct conf_pool *p, const json_t *pool)
+static void consumers_row(struct table *t, const json_t *pool)
 {
-	table_cell(t, SCREEN_PLAIN, "%s", conf_pool_counted_as(p));
-	table_cell(t, SCREEN_PLAIN, "%s", p->name);
+	table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "topic"));
+	table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "pool"));
 	table_cell(t, SCREEN_PLAIN, "%.0f", status_number(pool, "desired"));
 	table_cell(t,
 		status_number(pool, "ready") < status_number(pool, "desired")
 			? SCREEN_CHANGING
 			: SCREEN_GOOD,
 		"%.0f", status_number(pool, "ready"));
-	table_cell(t, SCREEN_PLAIN, "%" PRId64 "-%" PRId64, p->min_count,
-		p->max_count);
+	if (json_is_integer(json_object_get(pool, "max")))
+		table_cell(t, SCREEN_PLAIN, "%.0f-%.0f",
+			status_number(pool, "min"), status_number(pool, "max"));
+	else
+		table_cell(t, SCREEN_PLAIN, "-");
 	table_cell(t, SCREEN_PLAIN, "%s", status_text(pool, "source"));
 }
 
+/* text NULL: there is none. */
 static void consumers_print_key(const char *key, const char *text)
 {
 	const char *at, *end;
@@ -168,34 +171,55 @@ static void consumers_print_key(const char *key, const char *text)
 	free(cut);
 }
 
-static void consumers_print(const struct consumers *s, const json_t *doc)
+static void consumers_print_keys(const json_t *doc)
+{
+	static const char *const names[][2] = { { "key", "text" },
+		{ "node_key", "node_text" } };
+	const char *key, *text;
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		key = json_string_value(json_object_get(doc, names[i][0]));
+		text = json_string_value(json_object_get(doc, names[i][1]));
+		if (key != NULL && (i == 0 || text != NULL))
+			consumers_print_key(key, text);
+	}
+}
+
+static void consumers_print(const json_t *doc)
 {
 	struct table *t = table_new(consumers_columns,
 		sizeof(consumers_columns) / sizeof(*consumers_columns));
-	const char *error = status_text(doc, "counts_error");
+	const char *error = status_text(doc, "error");
 	struct buf out = BUF_INIT;
+	const json_t *pool;
 	struct screen screen;
 	size_t i;
 
-	consumers_print_key(s->key, s->text);
-	if (s->node_text != NULL)
-		consumers_print_key(s->node_key, s->node_text);
+	consumers_print_keys(doc);
 	if (error[0] != '\0')
 		printf("The governor has no use for it: %s\n", error);
-	for (i = 0; i < s->conf->pool_count; i++) {
-		const struct conf_pool *p = &s->conf->pools[i];
-		const json_t *pool = consumers_status(doc, p->name);
-
-		if (consumers_name(s->conf, p) != NULL && pool != NULL)
-			consumers_row(t, p, pool);
-	}
+	json_array_foreach(json_object_get(doc, "pools"), i, pool)
+		consumers_row(t, pool);
 	if (table_rows(t) > 0) {
 		screen_init(&screen);
 		table_print(t, &screen, 0, 0, &out);
-		printf("\n%s", buf_str(&out));
+		printf("%s%s",
+			json_is_string(json_object_get(doc, "key")) ? "\n" : "",
+			buf_str(&out));
 	}
 	buf_done(&out);
 	table_free(t);
+}
+
+void consumers_show(const struct ctl *c, json_t *doc)
+{
+	if (c->json) {
+		lane_print(doc);
+		return;
+	}
+	consumers_print(doc);
+	json_decref(doc);
 }
 
 static json_t *consumers_json_text(const char *text)
@@ -241,10 +265,7 @@ int consumers_get(struct ctl *c)
 	if (rc == EXIT_OK) {
 		rc = client_status(cl, NULL, &answer);
 		if (rc == EXIT_OK) {
-			if (c->json)
-				lane_print(consumers_json(&s, answer.json));
-			else
-				consumers_print(&s, answer.json);
+			consumers_show(c, consumers_json(&s, answer.json));
 			client_answer_done(&answer);
 		}
 		consumers_close(&s);
@@ -420,10 +441,7 @@ static int consumers_late(const json_t *doc, const struct conf_pool *p)
 
 static int consumers_arrived(const struct consumers *s, const json_t *doc)
 {
-	if (s->ctl->json)
-		lane_print(consumers_json(s, doc));
-	else
-		consumers_print(s, doc);
+	consumers_show(s->ctl, consumers_json(s, doc));
 	return EXIT_OK;
 }
 

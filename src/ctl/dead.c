@@ -54,13 +54,20 @@ static int dead_open(struct dead *d, struct ctl *c)
 	return EXIT_OK;
 }
 
+int dead_check_words(const struct ctl *c)
+{
+	if (c->all == (c->argc == 1))
+		return EXIT_OK;
+	return ctl_fail(
+		EXIT_USAGE, "name the dead letters, or all of them by --all");
+}
+
 /* The same for the commands that want to be told which. */
 static int dead_open_some(struct dead *d, struct ctl *c)
 {
-	if (c->all != (c->argc == 1))
-		return ctl_fail(EXIT_USAGE,
-			"name the dead letters, or all of them by --all");
-	return dead_open(d, c);
+	int rc = dead_check_words(c);
+
+	return rc == EXIT_OK ? dead_open(d, c) : rc;
 }
 
 static void dead_drop_page(struct dead *d)
@@ -90,36 +97,46 @@ static const struct table_column dead_columns[] = {
 	{ "REASON", TABLE_LEFT, TABLE_ELASTIC },
 };
 
+struct table *dead_table(void)
+{
+	return table_new(
+		dead_columns, sizeof(dead_columns) / sizeof(*dead_columns));
+}
+
+void dead_row(struct table *t, const struct letter *l, int64_t now_ms)
+{
+	char age[32];
+
+	table_cell(t, SCREEN_PLAIN, "%s", l->entry);
+	table_cell(t, SCREEN_PLAIN, "%s", letter_task_id(l));
+	table_cell(t, SCREEN_PLAIN, "%s", letter_handler(l));
+	table_cell(t, SCREEN_PLAIN, "%" PRId64,
+		l->task != NULL ? l->task->attempt : 0);
+	table_cell(t, SCREEN_PLAIN, "%s",
+		clock_span((now_ms - l->at_ms) * US_PER_MS, age, sizeof(age)));
+	table_cell(t, SCREEN_BAD, "%s", l->reason);
+}
+
 static void dead_on_listed(
 	const char *id, const struct redis_reply *fields, void *arg)
 {
 	struct letter *l = letter_read(id, fields);
 	struct dead *d = arg;
-	char age[32];
 
-	if (d->ctl->json) {
+	if (d->ctl->json)
 		json_array_append_new(d->list, letter_json(l, d->now_ms));
-	} else {
-		table_cell(d->table, SCREEN_PLAIN, "%s", l->entry);
-		table_cell(d->table, SCREEN_PLAIN, "%s", letter_task_id(l));
-		table_cell(d->table, SCREEN_PLAIN, "%s", letter_handler(l));
-		table_cell(d->table, SCREEN_PLAIN, "%" PRId64,
-			l->task != NULL ? l->task->attempt : 0);
-		table_cell(d->table, SCREEN_PLAIN, "%s",
-			clock_span((d->now_ms - l->at_ms) * US_PER_MS, age,
-				sizeof(age)));
-		table_cell(d->table, SCREEN_BAD, "%s", l->reason);
-	}
+	else
+		dead_row(d->table, l, d->now_ms);
 	letter_free(l);
 }
 
-static void dead_print_table(const struct dead *d)
+void dead_print_table(const struct table *t)
 {
 	struct buf out = BUF_INIT;
 	struct screen screen;
 
 	screen_init(&screen);
-	table_print(d->table, &screen, 0, 0, &out);
+	table_print(t, &screen, 0, 0, &out);
 	fputs(buf_str(&out), stdout);
 	buf_done(&out);
 }
@@ -152,14 +169,13 @@ int dead_list(struct ctl *c)
 
 	if (rc != EXIT_OK)
 		return rc;
-	d.table = table_new(
-		dead_columns, sizeof(dead_columns) / sizeof(*dead_columns));
+	d.table = dead_table();
 	rc = lane_walk(d.ask, d.lane.dead, "-", "+", c->lines, dead_on_listed,
 		&d, &seen);
 	if (rc == EXIT_OK && c->json)
 		lane_print(json_incref(d.list));
 	else if (rc == EXIT_OK)
-		dead_print_table(&d);
+		dead_print_table(d.table);
 	if (rc == EXIT_OK)
 		rc = dead_tell_rest(&d, seen);
 	dead_close(&d);
@@ -290,7 +306,9 @@ static void dead_show_task(const struct task *t)
 		printf("%-12s%" PRId64 "\n", "crashes", t->crashes);
 	if (t->unique != NULL)
 		dead_show_line("unique", t->unique);
-	dead_show_line("created", clock_iso(t->created_ms * US_PER_MS, iso));
+	if (t->created_ms > 0)
+		dead_show_line(
+			"created", clock_iso(t->created_ms * US_PER_MS, iso));
 	for (i = 0; i < t->error_count; i++) {
 		char *clean = lane_clean(t->errors[i].text);
 
@@ -301,6 +319,21 @@ static void dead_show_task(const struct task *t)
 	dead_show_line("params", t->params);
 }
 
+void dead_show_letter(const struct letter *l, int64_t now_ms)
+{
+	dead_show_line("entry", l->entry);
+	dead_show_line("task", letter_task_id(l));
+	dead_show_line("handler", letter_handler(l));
+	dead_show_line("reason", l->reason);
+	dead_show_time("died", l->at_ms, now_ms);
+	dead_show_line("worker", l->worker);
+	printf("%-12s%" PRId64 "\n", "deliveries", l->deliveries);
+	if (l->task != NULL)
+		dead_show_task(l->task);
+	else
+		dead_show_line("envelope", l->text);
+}
+
 static int dead_show_one(struct dead *d, struct letter *l)
 {
 	if (d->ctl->json) {
@@ -309,17 +342,7 @@ static int dead_show_one(struct dead *d, struct letter *l)
 	}
 	if (d->done++ > 0)
 		putchar('\n');
-	dead_show_line("entry", l->entry);
-	dead_show_line("task", letter_task_id(l));
-	dead_show_line("handler", letter_handler(l));
-	dead_show_line("reason", l->reason);
-	dead_show_time("died", l->at_ms, d->now_ms);
-	dead_show_line("worker", l->worker);
-	printf("%-12s%" PRId64 "\n", "deliveries", l->deliveries);
-	if (l->task != NULL)
-		dead_show_task(l->task);
-	else
-		dead_show_line("envelope", l->text);
+	dead_show_letter(l, d->now_ms);
 	return EXIT_OK;
 }
 

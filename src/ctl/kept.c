@@ -66,6 +66,15 @@ bool kept_is_named(const struct ctl *c, const struct conf *conf)
 	       (from_env != NULL && *from_env != '\0');
 }
 
+struct kept *kept_of(const char *id, json_t *row)
+{
+	struct kept *k = xcalloc(1, sizeof(*k));
+
+	k->id = xstrdup(id);
+	k->row = row;
+	return k;
+}
+
 int kept_refresh(struct kept *k)
 {
 	const char *values[1] = { k->id };
@@ -238,8 +247,9 @@ void kept_show(const struct kept *k)
 	kept_line(k, "parent", "parent");
 	kept_line(k, "unique", "unique");
 	kept_line(k, "params", "params");
-	printf("%-12s%" PRId64 "\n%-12s%" PRId64 "\n", "attempts",
-		kept_number(k, "attempts"), "epoch", kept_number(k, "epoch"));
+	printf("%-12s%" PRId64 "\n", "attempts", kept_number(k, "attempts"));
+	if (json_object_get(k->row, "epoch") != NULL)
+		printf("%-12s%" PRId64 "\n", "epoch", kept_number(k, "epoch"));
 	kept_time(k, "created", "created");
 	kept_time(k, "planned", "planned");
 	if (!kept_is_over(k))
@@ -302,18 +312,18 @@ static void kept_pause(void)
 	nanosleep(&pause, NULL);
 }
 
-static void kept_print_log(const struct ctl *c, const struct db_rows *r, int i)
+void kept_print_line(const struct ctl *c, const char *at, const char *level,
+	const char *text)
 {
 	char *clean;
 
 	if (c->json) {
-		lane_print(json_pack("{s:s, s:s, s:o}", "at", db_text(r, i, 1),
-			"level", db_text(r, i, 2), "text",
-			lane_json(db_text(r, i, 3), strlen(db_text(r, i, 3)))));
+		lane_print(json_pack("{s:s, s:s, s:o}", "at", at, "level",
+			level, "text", lane_json(text, strlen(text))));
 		return;
 	}
-	clean = lane_clean(db_text(r, i, 3));
-	printf("%s %-5s %s\n", db_text(r, i, 1), db_text(r, i, 2), clean);
+	clean = lane_clean(text);
+	printf("%s %-5s %s\n", at, level, clean);
 	free(clean);
 }
 
@@ -336,7 +346,8 @@ static int kept_print_logs(
 	if (rc != EXIT_OK)
 		return rc;
 	for (i = 0; i < db_count(rows); i++) {
-		kept_print_log(c, rows, i);
+		kept_print_line(c, db_text(rows, i, 1), db_text(rows, i, 2),
+			db_text(rows, i, 3));
 		snprintf(last, UUID_TEXT_LEN + 1, "%s", db_text(rows, i, 0));
 	}
 	db_free(rows);
@@ -370,17 +381,20 @@ int kept_logs(struct ctl *c)
 /* Until it is over; the exit code tells how. */
 static int kept_wait(struct ctl *c, struct kept *k)
 {
-	const char *error, *result;
 	int rc = EXIT_OK;
 
 	while (rc == EXIT_OK && (k->row == NULL || !kept_is_over(k))) {
 		kept_pause();
 		rc = kept_refresh(k);
 	}
-	if (rc != EXIT_OK)
-		return rc;
-	result = status_text(k->row, "result");
-	error = status_text(k->row, "error");
+	return rc == EXIT_OK ? kept_tell_end(c, k) : rc;
+}
+
+int kept_tell_end(const struct ctl *c, const struct kept *k)
+{
+	const char *result = status_text(k->row, "result");
+	const char *error = status_text(k->row, "error");
+
 	if (c->json)
 		lane_print(json_pack("{s:s, s:s, s:o, s:o}", "id", k->id,
 			"state", kept_state(k), "result",
@@ -395,17 +409,15 @@ static int kept_wait(struct ctl *c, struct kept *k)
 		*error != '\0' ? ": " : "", error);
 }
 
-static void kept_tell_pushed(
-	const struct ctl *c, const struct kept *k, const char *topic)
+void kept_tell_pushed(const struct ctl *c, const char *id, const char *topic)
 {
 	if (c->json && c->count == 1)
-		lane_print(
-			json_pack("{s:s, s:s}", "id", k->id, "topic", topic));
+		lane_print(json_pack("{s:s, s:s}", "id", id, "topic", topic));
 	else if (c->json)
 		lane_print(json_pack("{s:I, s:s}", "enqueued",
 			(json_int_t)c->count, "topic", topic));
 	else if (c->count == 1)
-		printf("%s\n", k->id);
+		printf("%s\n", id);
 	else
 		printf("%ld enqueued\n", c->count);
 }
@@ -476,7 +488,7 @@ int kept_push(struct ctl *c, const char *topic, const char *handler,
 		if (c->wait)
 			rc = kept_wait(c, &k);
 		else
-			kept_tell_pushed(c, &k, topic);
+			kept_tell_pushed(c, k.id, topic);
 	}
 	db_free(rows);
 	db_close(k.db);

@@ -23,6 +23,8 @@ int kept_find(const struct ctl *c, const struct conf *conf, const char *id,
 	struct kept **ret_kept);
 /* The same from process.yaml alone. */
 int kept_open(const struct ctl *c, const char *id, struct kept **ret_kept);
+/* What another node keeps of it; takes the row. */
+struct kept *kept_of(const char *id, json_t *row);
 /* NULL is a no-op. */
 void kept_free(struct kept *k);
 /* Look again; 0, or the exit code, printed. */
@@ -44,9 +46,16 @@ int kept_retry(struct kept *k, const char **ret_was);
 /* Lines of its handlers: the last c->lines, and with --follow those that come
  * until it is over. */
 int kept_logs(struct ctl *c);
+/* One of them. */
+void kept_print_line(const struct ctl *c, const char *at, const char *level,
+	const char *text);
 
 /* Enqueue through the outbox, and tell the id; what queue push --track does. */
 int kept_push(struct ctl *c, const char *topic, const char *handler,
 	const char *params);
+/* That it was enqueued, or all of --count. */
+void kept_tell_pushed(const struct ctl *c, const char *id, const char *topic);
+/* How it ended: EXIT_OK for success, else EXIT_CONFIG. */
+int kept_tell_end(const struct ctl *c, const struct kept *k);
 
 #endif

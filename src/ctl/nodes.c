@@ -300,15 +300,15 @@ static json_t *nodes_list(const struct nodes *n)
 	return list;
 }
 
-static void nodes_print(const struct nodes *n, bool with_redis)
+void nodes_tell(const struct ctl *c, json_t *list, bool with_redis)
 {
 	struct table *t = table_new(nodes_columns, 9);
-	json_t *list = nodes_list(n), *node;
 	struct buf out = BUF_INIT;
+	const json_t *node;
 	struct screen s;
 	size_t i;
 
-	if (n->ctl->json) {
+	if (c->json) {
 		lane_print(json_incref(list));
 	} else {
 		json_array_foreach(list, i, node)
@@ -341,7 +341,7 @@ int nodes_command(struct ctl *c)
 	if (conf->redis_url != NULL)
 		of_redis = nodes_read_redis(&n);
 	if (of_rows == EXIT_OK || of_redis == EXIT_OK)
-		nodes_print(&n, of_redis == EXIT_OK);
+		nodes_tell(c, nodes_list(&n), of_redis == EXIT_OK);
 	json_decref(n.by_name);
 	json_decref(n.keys);
 	free(n.prefix);

@@ -242,23 +242,23 @@ static int push_check_params(const char *text)
 	return EXIT_OK;
 }
 
-/* What is wrong with the words alone. */
-static int push_check_words(const struct ctl *c, struct push *p)
+int push_read(
+	const struct ctl *c, const char **ret_params, int64_t *ret_delay_ms)
 {
 	int rc;
 
-	p->params = c->argc > 2 ? c->argv[2] : "{}";
+	*ret_params = c->argc > 2 ? c->argv[2] : "{}";
 	if (c->delay != NULL && c->at != NULL)
 		return ctl_fail(
 			EXIT_USAGE, "--delay and --at exclude each other");
 	if (c->count > 1 && (c->wait || c->unique != NULL))
 		return ctl_fail(EXIT_USAGE,
 			"--count goes with neither --wait nor --unique");
-	rc = push_check_params(p->params);
+	rc = push_check_params(*ret_params);
 	if (rc == EXIT_OK && c->delay != NULL)
-		rc = span_delay(c->delay, &p->delay_ms);
+		rc = span_delay(c->delay, ret_delay_ms);
 	if (rc == EXIT_OK && c->at != NULL)
-		rc = span_at(c->at, &p->delay_ms);
+		rc = span_at(c->at, ret_delay_ms);
 	return rc;
 }
 
@@ -292,7 +292,7 @@ static void push_tell_done(const struct push *p)
 int push_command(struct ctl *c)
 {
 	struct push p = { .ctl = c };
-	int rc = push_check_words(c, &p);
+	int rc = push_read(c, &p.params, &p.delay_ms);
 
 	if (rc == EXIT_OK)
 		rc = ask_open(c, &p.ask);

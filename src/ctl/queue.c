@@ -11,6 +11,7 @@
 #include "ctl/ctl.h"
 #include "ctl/lane.h"
 #include "ctl/queue.h"
+#include "ctl/status.h"
 #include "ctl/table.h"
 #include "task/keys.h"
 #include "task/task.h"
@@ -85,26 +86,43 @@ static const struct table_column queue_columns[] = {
 	{ "OLDEST", TABLE_RIGHT, TABLE_FIXED },
 };
 
-static void queue_row(struct table *t, const struct queue_topic *q)
+static void queue_cell(struct table *t, const json_t *q, const char *key,
+	const char *unit, enum screen_colour some)
 {
-	const struct queue_lengths *l = &q->lengths;
+	const json_t *value = json_object_get(q, key);
+	double n = json_number_value(value);
+
+	if (json_is_number(value))
+		table_cell(t, n > 0 ? some : SCREEN_PLAIN, "%.0f%s", n, unit);
+	else
+		table_cell(t, SCREEN_PLAIN, "-");
+}
+
+static void queue_row(struct table *t, const json_t *q)
+{
+	const json_t *paused = json_object_get(q, "paused");
+	bool is_paused = json_is_true(paused);
 	char oldest[32];
 
-	table_cell(t, SCREEN_PLAIN, "%s", q->name);
-	table_cell(t, q->paused ? SCREEN_CHANGING : SCREEN_GOOD, "%s",
-		q->paused ? "paused" : "open");
-	table_cell(t, SCREEN_PLAIN, "%" PRId64, l->waiting);
-	table_cell(t, SCREEN_PLAIN, "%" PRId64, l->pending);
-	table_cell(t, SCREEN_PLAIN, "%" PRId64, l->delayed);
-	table_cell(t, l->dead > 0 ? SCREEN_BAD : SCREEN_PLAIN, "%" PRId64,
-		l->dead);
-	table_cell(t, SCREEN_PLAIN, "%" PRId64, l->consumers);
-	table_cell(t, SCREEN_PLAIN, "%" PRId64, q->done);
-	table_cell(t, SCREEN_PLAIN, "%.0f/s", q->rate);
+	table_cell(t, SCREEN_PLAIN, "%s", status_text(q, "topic"));
+	if (json_is_boolean(paused))
+		table_cell(t, is_paused ? SCREEN_CHANGING : SCREEN_GOOD, "%s",
+			is_paused ? "paused" : "open");
+	else
+		table_cell(t, SCREEN_PLAIN, "-");
+	queue_cell(t, q, "waiting", "", SCREEN_PLAIN);
+	queue_cell(t, q, "pending", "", SCREEN_PLAIN);
+	queue_cell(t, q, "delayed", "", SCREEN_PLAIN);
+	queue_cell(t, q, "dead", "", SCREEN_BAD);
+	queue_cell(t, q, "consumers", "", SCREEN_PLAIN);
+	queue_cell(t, q, "done", "", SCREEN_PLAIN);
+	queue_cell(t, q, "rate", "/s", SCREEN_PLAIN);
 	table_cell(t, SCREEN_PLAIN, "%s",
-		l->waiting == 0 ? "-"
-				: clock_span(l->oldest_ms * US_PER_MS, oldest,
-					  sizeof(oldest)));
+		status_number(q, "waiting") == 0
+			? "-"
+			: clock_span((int64_t)status_number(q, "oldest_ms") *
+					     US_PER_MS,
+				  oldest, sizeof(oldest)));
 }
 
 static json_t *queue_json(const struct queue_topic *q)
@@ -155,24 +173,31 @@ static void queue_print_table(const struct table *t)
 	buf_done(&out);
 }
 
-static void queue_print(
-	const struct ctl *c, const struct queue_topic *q, size_t count)
+void queue_tell(const struct ctl *c, json_t *list)
 {
 	struct table *t = table_new(
 		queue_columns, sizeof(queue_columns) / sizeof(*queue_columns));
-	json_t *list = json_array();
+	const json_t *q;
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		queue_row(t, &q[i]);
-		json_array_append_new(list, queue_json(&q[i]));
-	}
+	json_array_foreach(list, i, q) queue_row(t, q);
 	if (c->json)
 		lane_print(json_incref(list));
 	else
 		queue_print_table(t);
 	json_decref(list);
 	table_free(t);
+}
+
+static void queue_print(
+	const struct ctl *c, const struct queue_topic *q, size_t count)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(list, queue_json(&q[i]));
+	queue_tell(c, list);
 }
 
 int queue_list(struct ctl *c)

@@ -9,6 +9,10 @@
 #include "ctl/remote.h"
 #include "ctl/remote_cron.h"
 #include "ctl/remote_define.h"
+#include "ctl/queue.h"
+#include "ctl/remote_logs.h"
+#include "ctl/remote_queue.h"
+#include "ctl/remote_task.h"
 #include "ctl/status.h"
 #include "ctl/top.h"
 
@@ -26,33 +30,49 @@ static int remote_top(struct remote *r)
 #define REMOTE_DEFINITIONS "/api/v1/tasks/definitions"
 #define REMOTE_INSTANCES   "/api/v1/tasks/instances"
 
-#define REMOTE_ROW(name_, sub_, method_, path_, run_)                         \
-	.name = (name_), .sub = (sub_), .method = (method_), .path = (path_), \
-	.run = (run_)
+#define REMOTE_ROW(words_, method_, path_, run_) \
+	.words = (words_), .method = (method_), .path = (path_), .run = (run_)
 
 static const struct remote_command remote_commands[] = {
-	{ REMOTE_ROW("status", NULL, "GET", "/api/v1/pools", remote_status) },
-	{ REMOTE_ROW("top", NULL, "GET", "/api/v1/pools", remote_top) },
-	{ REMOTE_ROW(
-		  "cron", "list", "GET", REMOTE_DEFINITIONS, remote_cron_list),
+	{ REMOTE_ROW("status", "GET", "/api/v1/pools", remote_status) },
+	{ REMOTE_ROW("top", "GET", "/api/v1/pools", remote_top) },
+	{ REMOTE_ROW("nodes", "GET", "/api/v1/nodes", remote_queue_nodes),
+		.members = remote_queue_node },
+	{ REMOTE_ROW("consumers get", "GET", "/api/v1/pools",
+		remote_queue_consumers) },
+	{ REMOTE_ROW("queue list", "GET", "/api/v1/queues", remote_queue_list),
+		.members = remote_queue_topic, .print = queue_tell },
+	{ REMOTE_ROW("queue dead list", "GET", "/api/v1/queues/{topic}/dead",
+		remote_queue_dead_list) },
+	{ REMOTE_ROW("queue dead show", "GET", "/api/v1/queues/{topic}/dead",
+		remote_queue_dead_show) },
+	{ REMOTE_ROW("queue push", "POST", "/api/v1/tasks", remote_task_push) },
+	{ REMOTE_ROW("task show", "GET", REMOTE_INSTANCES "/{id}",
+		remote_task_show) },
+	{ REMOTE_ROW("task cancel", "POST", REMOTE_INSTANCES "/{id}/cancel",
+		remote_task_cancel) },
+	{ REMOTE_ROW("task retry", "POST", REMOTE_INSTANCES "/{id}/retry",
+		remote_task_retry) },
+	{ REMOTE_ROW("task logs", "GET", REMOTE_INSTANCES "/{id}/logs",
+		remote_logs) },
+	{ REMOTE_ROW("cron list", "GET", REMOTE_DEFINITIONS, remote_cron_list),
 		.members = remote_cron_definition, .print = cron_list_tell },
-	{ REMOTE_ROW("cron", "show", "GET", REMOTE_DEFINITIONS "/{id}",
+	{ REMOTE_ROW("cron show", "GET", REMOTE_DEFINITIONS "/{id}",
 		  remote_cron_show),
 		.members = remote_cron_definition,
 		.print = cron_list_tell_one },
-	{ REMOTE_ROW(
-		  "cron", "add", "POST", REMOTE_DEFINITIONS, remote_define_add),
+	{ REMOTE_ROW("cron add", "POST", REMOTE_DEFINITIONS, remote_define_add),
 		.without = OPTION_FORCE },
-	{ REMOTE_ROW("cron", "edit", "PUT", REMOTE_DEFINITIONS "/{id}",
+	{ REMOTE_ROW("cron edit", "PUT", REMOTE_DEFINITIONS "/{id}",
 		remote_define_edit) },
-	{ REMOTE_ROW("cron", "rm", "DELETE", REMOTE_DEFINITIONS "/{id}",
+	{ REMOTE_ROW("cron rm", "DELETE", REMOTE_DEFINITIONS "/{id}",
 		remote_cron_each) },
-	{ REMOTE_ROW("cron", "enable", "POST",
-		REMOTE_DEFINITIONS "/{id}/enable", remote_cron_each) },
-	{ REMOTE_ROW("cron", "disable", "POST",
-		REMOTE_DEFINITIONS "/{id}/disable", remote_cron_each) },
-	{ REMOTE_ROW("cron", "history", "GET", REMOTE_INSTANCES,
-		  remote_cron_history),
+	{ REMOTE_ROW("cron enable", "POST", REMOTE_DEFINITIONS "/{id}/enable",
+		remote_cron_each) },
+	{ REMOTE_ROW("cron disable", "POST", REMOTE_DEFINITIONS "/{id}/disable",
+		remote_cron_each) },
+	{ REMOTE_ROW(
+		  "cron history", "GET", REMOTE_INSTANCES, remote_cron_history),
 		.members = remote_cron_run, .print = cron_history_tell },
 };
 
@@ -60,15 +80,17 @@ static const struct remote_command remote_commands[] = {
 
 const struct remote_command *remote_find(const char *name, const char *sub)
 {
-	size_t i;
+	size_t i, len = strlen(name);
 
 	for (i = 0; i < REMOTE_COMMANDS; i++) {
-		const struct remote_command *how = &remote_commands[i];
+		const char *words = remote_commands[i].words;
 
-		if (strcmp(how->name, name) == 0 &&
-			(sub == NULL) == (how->sub == NULL) &&
-			(sub == NULL || strcmp(how->sub, sub) == 0))
-			return how;
+		if (strncmp(words, name, len) != 0)
+			continue;
+		if (sub == NULL ? words[len] == '\0'
+				: words[len] == ' ' &&
+					  strcmp(words + len + 1, sub) == 0)
+			return &remote_commands[i];
 	}
 	return NULL;
 }

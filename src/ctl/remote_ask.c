@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/jsonr.h"
 #include "base/mem.h"
 #include "base/uuid.h"
 #include "ctl/ctl.h"
@@ -134,7 +135,7 @@ int remote_list(struct remote *r, const char *path, long most,
 	return EXIT_OK;
 }
 
-int64_t remote_ms(const json_t *time)
+int64_t remote_us(const json_t *time)
 {
 	const char *text = json_string_value(time);
 	struct err err;
@@ -143,7 +144,36 @@ int64_t remote_ms(const json_t *time)
 	if (text == NULL ||
 		iso_parse(text, strlen(text), zone_utc(), &us, &err) != 0)
 		return -1;
-	return us / US_PER_MS;
+	return us;
+}
+
+int64_t remote_ms(const json_t *time)
+{
+	int64_t us = remote_us(time);
+
+	return us < 0 ? us : us / US_PER_MS;
+}
+
+static char *remote_text_of(const struct jsonr_value *v)
+{
+	const char *quote = v->type == JSONR_STRING ? "\"" : "";
+
+	return xasprintf("%s%.*s%s", quote, (int)v->len, v->text, quote);
+}
+
+char *remote_raw(const struct client_answer *a, const char *member)
+{
+	struct jsonr_value name, value;
+	char *text = NULL;
+	struct jsonr j;
+
+	if (jsonr_object(&j, buf_str(&a->body), a->body.len, JSONR_DEPTH_MAX,
+		    NULL) == 0)
+		while (text == NULL && jsonr_member(&j, &name, &value) == 1)
+			if (jsonr_is(&name, member))
+				text = remote_text_of(&value);
+	jsonr_done(&j);
+	return text != NULL ? text : xstrdup("{}");
 }
 
 static json_t *remote_turned(const struct remote_member *m, json_t *value)

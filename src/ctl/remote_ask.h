@@ -29,7 +29,7 @@ struct remote_member {
 };
 
 struct remote_command {
-	const char *name, *sub; /* as in main.c; sub NULL: none */
+	const char *words; /* of the command: "cron list" */
 	const char *method;
 	/* What is in braces is made of the arguments. */
 	const char *path;
@@ -83,8 +83,12 @@ json_t *remote_ours(const struct remote_member *m, const json_t *theirs);
 char *remote_path(const struct remote *r, const char *value);
 /* "&name=value", or "?name=value" as the first of a path. */
 void remote_query(struct buf *path, const char *name, const char *value);
-/* The milliseconds since 1970 of a time; -1: it is none. */
+/* The micro- or milliseconds since 1970 of a time; -1: it is none. */
+int64_t remote_us(const json_t *time);
 int64_t remote_ms(const json_t *time);
+/* A member of the answer to the letter, as the JSON it is: heap; "{}" where
+ * there is none. */
+char *remote_raw(const struct client_answer *a, const char *member);
 /* Is it an id? */
 bool remote_is_id(const char *text);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/ctl.h"
 #include "ctl/lane.h"
@@ -221,9 +222,10 @@ static int remote_cron_one(struct remote *r, const char *name)
 /* "removed" of rm, "enabled" of enable. */
 static const char *remote_cron_done(const struct remote *r)
 {
-	if (strcmp(r->how->sub, "enable") == 0)
+	if (strcmp(r->how->words, "cron enable") == 0)
 		return "enabled";
-	return strcmp(r->how->sub, "disable") == 0 ? "disabled" : "removed";
+	return strcmp(r->how->words, "cron disable") == 0 ? "disabled"
+							  : "removed";
 }
 
 /* A failure of one does not spare the others. */
@@ -257,14 +259,16 @@ static json_t *remote_cron_run_ours(const struct remote *r, const json_t *run)
 {
 	json_t *ours = remote_ours(r->how->members, run);
 	const json_t *due = json_object_get(run, "fireTime");
-	int64_t start_ms = remote_ms(json_object_get(run, "startTime"));
-	int64_t due_ms = remote_ms(
+	int64_t start_us = remote_us(json_object_get(run, "startTime"));
+	int64_t due_us = remote_us(
 		json_is_string(due) ? due : json_object_get(run, "createdAt"));
 
-	if (start_ms >= 0 && due_ms >= 0 &&
+	if (start_us >= 0 && due_us >= 0 &&
 		status_number(run, "retryCount") == 0)
 		json_object_set_new(ours, "lateness_ms",
-			json_integer((json_int_t)(start_ms - due_ms)));
+			json_integer((json_int_t)((start_us - due_us +
+							  US_PER_MS / 2) /
+						  US_PER_MS)));
 	return ours;
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/jsonr.h"
 #include "base/mem.h"
 #include "ctl/cron_columns.h"
 #include "ctl/cron_set.h"
@@ -217,40 +216,22 @@ static int remote_define_read(
 	return rc;
 }
 
-static void remote_define_keep_params(
-	json_t *body, const struct client_answer *a)
-{
-	struct jsonr_value name, value;
-	struct jsonr j;
-	char *text;
-
-	if (jsonr_object(&j, buf_str(&a->body), a->body.len, JSONR_DEPTH_MAX,
-		    NULL) == 0) {
-		while (jsonr_member(&j, &name, &value) == 1) {
-			if (!jsonr_is(&name, "taskParams"))
-				continue;
-			text = xstrndup(value.text, value.len);
-			json_object_set_new(
-				body, "taskParams", json_string(text));
-			free(text);
-		}
-	}
-	jsonr_done(&j);
-}
-
 /* The body that would leave it as it is, but for the rule. */
 static json_t *remote_define_body(const struct client_answer *a)
 {
 	size_t i, n = sizeof(remote_define_fields) /
 		      sizeof(*remote_define_fields);
 	json_t *body = json_object(), *value;
+	char *text;
 
 	for (i = 0; i < n; i++) {
 		value = json_object_get(a->json, remote_define_fields[i]);
 		if (value != NULL && !json_is_null(value))
 			json_object_set(body, remote_define_fields[i], value);
 	}
-	remote_define_keep_params(body, a);
+	text = remote_raw(a, "taskParams");
+	json_object_set_new(body, "taskParams", json_string(text));
+	free(text);
 	return body;
 }
 

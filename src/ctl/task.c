@@ -236,6 +236,16 @@ static void task_show_json(const struct places *p, const struct kept *kept)
 	lane_print(doc);
 }
 
+void task_tell_kept(const struct ctl *c, const char *id, const struct kept *k)
+{
+	const struct places nowhere = { .id = id };
+
+	if (c->json)
+		task_show_json(&nowhere, k);
+	else
+		task_show_all(&nowhere, k);
+}
+
 int task_show(struct ctl *c)
 {
 	struct kept *kept;
@@ -342,14 +352,14 @@ static int task_cancel_delayed(
 	return rc;
 }
 
-static int task_tell(const struct ctl *c, const struct places *p,
-	const char *what, const char *text)
+int task_tell(
+	const struct ctl *c, const char *id, const char *what, const char *text)
 {
 	if (c->json)
 		lane_print(json_pack(
-			"{s:b, s:s, s:s}", "ok", 1, "id", p->id, what, text));
+			"{s:b, s:s, s:s}", "ok", 1, "id", id, what, text));
 	else
-		printf("task %s: %s\n", p->id, text);
+		printf("task %s: %s\n", id, text);
 	return EXIT_OK;
 }
 
@@ -373,7 +383,7 @@ static int task_cancel_found(const struct ctl *c, struct places *p)
 		snprintf(text, sizeof(text), "told to %s", taken->consumer);
 	else
 		snprintf(text, sizeof(text), "marked, nobody will run it");
-	return task_tell(c, p, "cancel", text);
+	return task_tell(c, p->id, "cancel", text);
 }
 
 /* Its row says how it stands; Redis follows. */
@@ -404,7 +414,7 @@ static int task_cancel_kept(
 		return ctl_fail(
 			EXIT_CONFIG, "task %s has ended: it is %s", p->id, was);
 	}
-	return rc == EXIT_OK ? task_tell(c, p, "cancel", text) : rc;
+	return rc == EXIT_OK ? task_tell(c, p->id, "cancel", text) : rc;
 }
 
 static int task_cancel_any(const struct ctl *c, struct places *p)
@@ -514,7 +524,7 @@ static int task_retry_found(const struct ctl *c, struct places *p)
 	if (rc != EXIT_OK)
 		return rc;
 	snprintf(text, sizeof(text), "waits in %s as %s", at->topic, entry);
-	return task_tell(c, p, "retry", text);
+	return task_tell(c, p->id, "retry", text);
 }
 
 static int task_retry_kept(
@@ -532,7 +542,7 @@ static int task_retry_kept(
 		rc = letter_drop(&lane, dead->letter);
 		lane_done(&lane);
 	}
-	return rc == EXIT_OK ? task_tell(c, p, "retry",
+	return rc == EXIT_OK ? task_tell(c, p->id, "retry",
 				       "waits in the outbox of PostgreSQL")
 			     : rc;
 }

@@ -29,6 +29,8 @@ my $redis = RedisServer->new("$dir");
 my $api = ApiNode->new(name => 'ctlurl', redis => $redis->url, unstarted => 1,
 	handlers => <<'YAML', pools => <<'YAML');
   talk: { kind: exec, command: [sh, -c, 'for i in 1 2 3; do echo "line $i" >&2; done; echo done'] }
+  hold: { kind: exec, command: [sh, -c, 'echo begun >&2; while test -e @DIR@/hold; do sleep 0.02; done; echo over >&2'],
+    kill_after: 1s }
 YAML
   near: { kind: http, listen: ["unix:@DIR@/api.sock"], count: 1 }
   queue: { kind: queue, topics: { high: 1, common: 1 } }
@@ -36,7 +38,7 @@ YAML
 YAML
 chmod 0777, $redis->{socket};
 $api->node->start;
-my $url = 'http://127.0.0.1:' . $api->node->port;
+our $url = 'http://127.0.0.1:' . $api->node->port;
 my %token = map { my $t = $_; map { ("$t $_" => $api->token($t, $_)) } qw(viewer operator admin) }
 	qw(default acme);
 
@@ -79,22 +81,23 @@ sub refused
 }
 
 # The same command there and on the node itself, but for what the API does not
-# tell and what goes on meanwhile.
+# tell and what goes on meanwhile; it measures queues only now and then.
 sub same
 {
 	my ($words, @but) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $mine = json('default admin', @$words);
-	my ($exit, $out, $err) = here('--json', @$words);
-	is($exit, 0, "@$words here") or diag($err);
-	my $ours = decode_json($out);
-	for my $doc ($mine, $ours) {
-		for my $row (ref $doc eq 'ARRAY' ? @$doc : $doc) {
-			delete @$row{@but};
+	my @texts;
+	wait_until {
+		@texts = ();
+		for my $run (\&here, sub { there('default admin', @_) }) {
+			my ($exit, $out, $err) = $run->('--json', @$words);
+			my $doc = $exit == 0 ? decode_json($out) : $err;
+			delete @$_{@but} for ref $doc eq 'ARRAY' ? @$doc : ref $doc ? $doc : ();
+			push @texts, JSON::PP->new->canonical->pretty->allow_nonref->encode($doc);
 		}
-	}
-	is_deeply($mine, $ours, "@$words says the same there and here");
-	return;
+		$texts[0] eq $texts[1];
+	} 10;
+	return is($texts[1], $texts[0], "@$words says the same there and here");
 }
 
 subtest 'where' => sub {
@@ -185,6 +188,199 @@ subtest 'definitions' => sub {
 	refused(qr/has no definition called "base"/, 1, 'acme operator', qw(cron rm base));
 	refused(qr/404 Not Found: there is no such definition/, 1, 'acme operator', qw(cron show),
 		json('default viewer', qw(cron show base))->{id});
+};
+
+my $node_dir = $api->node->dir;
+
+# What a task is, once it is so.
+sub becomes
+{
+	my ($who, $id, $state) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $t;
+	wait_until { $t = json_quietly($who, qw(task show), $id); ($t->{state} // '') eq $state } 20,
+		"$id is $state";
+	return $t;
+}
+
+sub json_quietly
+{
+	my ($exit, $out) = there(@_, '--json');
+	return $exit == 0 ? decode_json($out) : {};
+}
+
+subtest 'tasks' => sub {
+	my $id = done('default operator', qw(queue push high talk),
+		'{"a": 0.1, "b": 12345678901234567890}', qw(--unique one));
+	like($id, qr/^[0-9a-f-]{36}$/, 'its id is printed');
+	my $t = becomes('default viewer', $id, 'SUCCESS');
+	is($t->{kept}{params}, '{"a": 0.1, "b": 12345678901234567890}', 'params are to the letter');
+	my ($exit, $out) = here(qw(task show --json), $id);
+	my $kept = decode_json($out)->{kept};
+	delete @$kept{qw(epoch lines tenant)};
+	is_deeply($t->{kept}, $kept, 'what is kept is told there as here');
+	is(done('default viewer', qw(task logs), $id), do { my $log = (here(qw(task logs), $id))[1];
+		chomp $log; $log }, 'what it said, too');
+	like(done('default viewer', qw(task logs -n 1), $id), qr/\A\S+ INFO  line 3\z/, 'or the end of it');
+	like(done('default operator', qw(queue push high talk --wait)), qr/ SUCCESS: done$/,
+		'a push waits');
+	refused(qr/task [0-9a-f-]{36}: FAILED: /, 1, 'default operator', qw(queue push high fail --wait));
+	is(done('default operator', qw(queue push high noop --count 3)), '3 enqueued', 'several');
+	is(done('default operator', qw(queue push high noop --delay 1h --unique two --json))
+		=~ /"topic": "high"/, 1, 'as JSON');
+	refused(qr/409 Conflict: .*holds the unique key/, 1, 'default operator',
+		qw(queue push high noop --delay 1h --unique two));
+	refused(qr/422 .*; handler: .*no handler of that name; topic: is a name of/, 1,
+		'default operator', qw(queue push A/B nope));
+	refused(qr/403 Forbidden/, 1, 'acme viewer', qw(queue push high noop));
+	refused(qr/404 Not Found: there is no such instance/, 1, 'acme operator', qw(task), $_, $id)
+		for qw(show logs cancel retry);
+	refused(qr/404 Not Found: no id is like that/, 1, 'default viewer', qw(task show a?b));
+	is(done('default operator', qw(task retry), $id),
+		"task $id: waits in the outbox of PostgreSQL", 'run again');
+	becomes('default viewer', $id, 'SUCCESS');
+};
+
+subtest 'a task that runs' => sub {
+	spew("$node_dir/hold", '');
+	my $id = done('default operator', qw(queue push high hold));
+	my $log = "$dir/follow";
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0) {
+		$ENV{REEVE_TOKEN} = $token{'default viewer'};
+		open STDOUT, '>', $log;
+		exec program('reevectl'), '--url', $url, qw(task logs -f), $id or exit 127;
+	}
+	wait_until { (slurp($log) // '') =~ /begun/ } 20, 'its lines are told as they come';
+	unlink "$node_dir/hold";
+	waitpid $pid, 0;
+	is($?, 0, 'until it is over');
+	like(slurp($log), qr/\A\S+ INFO  begun\n\S+ INFO  over\n\z/, 'each of them once');
+	spew("$node_dir/hold", '');
+	$id = done('default operator', qw(queue push high hold));
+	becomes('default viewer', $id, 'RUNNING');
+	like(done('default operator', qw(task cancel), $id), qr/^task $id: told to \S+queue\.high/,
+		'one is cancelled');
+	becomes('default viewer', $id, 'CANCELLED');
+	refused(qr/409 Conflict: it is over: CANCELLED/, 1, 'default operator', qw(task cancel), $id);
+	unlink "$node_dir/hold";
+};
+
+subtest 'queues and nodes' => sub {
+	same([qw(nodes)], qw(heartbeat_ms heartbeat_at redis running pools));
+	same([qw(queue list)], qw(paused done rate consumers oldest_ms));
+	same([qw(queue dead list high)], qw(age_ms envelope));
+	my ($letter) = @{ json('default admin', qw(queue dead list high)) };
+	is_deeply(json('default admin', qw(queue dead show high), $letter->{id})->[0]{entry},
+		$letter->{entry}, 'one by the id of its task');
+	like(done('default admin', qw(queue dead show high), $letter->{entry}),
+		qr/^reason +retry: exit status 1$/m, 'or of its entry');
+	refused(qr/^reevectl: x: no such dead letter of the topic high/, 1, 'default admin',
+		qw(queue dead show high x));
+	refused(qr/403 Forbidden/, 1, 'default viewer', qw(queue dead list high));
+	refused(qr/tenant default/, 1, 'acme admin', $_) for qw(nodes);
+	like(done('default viewer', qw(consumers get)), qr/^high +queue\.high +1 +1 +- /m, 'consumers');
+	refused(qr/queue pause works on the node itself only/, 2, 'default admin', qw(queue pause high));
+};
+
+subtest 'runs of definitions' => sub {
+	done('default operator', qw(cron add often --handler talk --every 100ms --topic high));
+	wait_until { @{ json_quietly('default viewer', qw(cron history often)) // [] } } 20, 'runs';
+	done('default operator', qw(cron disable often));
+	wait_until { !grep { $_->{state} =~ /PENDING|RUNNING/ }
+		@{ json_quietly('default viewer', qw(cron history -n 100)) } } 20, 'all have ended';
+	same([qw(cron history often -n 2)], 'result');
+	same([qw(cron history -n 100)], 'result');
+};
+
+# A server that gives one answer after the other, and keeps what it was asked.
+sub stub
+{
+	my (@answers) = @_;
+	my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', ReuseAddr => 1)
+		or die "listen: $!";
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0) {
+		$SIG{ALRM} = 'DEFAULT';
+		alarm 60;
+		for my $answer (@answers) {
+			my $c = $s->accept;
+			my ($head, $n) = ('', 0);
+			while (defined(my $line = <$c>)) {
+				$n = $1 if $line =~ /^content-length: (\d+)/i;
+				$head .= $line;
+				last if $line eq "\r\n";
+			}
+			my $body = '';
+			read $c, $body, $n;
+			open my $f, '>>', "$dir/asked";
+			print {$f} $head, $body, "\n";
+			close $f;
+			print {$c} $answer;
+			close $c;
+		}
+		POSIX::_exit(0);
+	}
+	return ('http://127.0.0.1:' . $s->sockport, $pid);
+}
+
+sub http
+{
+	my ($status, $body, $more) = @_;
+	return "HTTP/1.1 $status\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n"
+		. "Content-Type: application/json\r\n" . ($more // '') . "\r\n$body";
+}
+
+sub stubbed
+{
+	my ($answers, @words) = @_;
+	unlink "$dir/asked";
+	my ($where, $pid) = stub(@$answers);
+	local $url = $where;
+	my @got = there('secret', @words);
+	send_signal('KILL', $pid);
+	waitpid $pid, 0;
+	return (@got, slurp("$dir/asked"));
+}
+
+subtest 'answers that are seldom' => sub {
+	my $id = '019a0000-0000-7000-8000-000000000000';
+	my $d = '{"id": "' . $id . '", "taskName": "a", "taskHandler": "h", "rule": {"every": "1h"},'
+		. ' "taskParams": {}, "enabled": true, "source": "api", "version": 7}';
+	my ($exit, $out, $err, $asked) = stubbed([http('200 OK', qq({"items": [$d], "nextCursor": null})),
+		http('200 OK', $d), http('412 Precondition Failed',
+			'{"title": "Precondition Failed", "status": 412, "detail": "it has changed since"}')],
+		qw(cron edit a --retry 3));
+	is($exit, 1, 'somebody was faster');
+	is($err, "reevectl: 412 Precondition Failed: it has changed since\n", 'and that is told');
+	like($asked, qr{^PUT /api/v1/tasks/definitions/$id .*^If-Match: "7"\r$}ms, 'by the version');
+	($exit, $out, $err, $asked) = stubbed([http('302 Found', '', "Location: http://x.invalid/\r\n")],
+		qw(status));
+	is($exit, 1, 'a redirect');
+	like($err, qr/302, which is no answer of reeve: is \S+ its API\?$/, 'is not followed');
+	like($asked, qr/^Authorization: Bearer secret\r$/m, 'the token goes where it was meant to');
+	($exit, $out, $err) = stubbed([http('503 Service Unavailable',
+		'{"title": "Service Unavailable", "detail": "no \\u001b[31mdatabase"}', "Retry-After: 5\r\n")],
+		qw(cron list));
+	is($exit, 71, 'the database is away');
+	like($err, qr/503 Service Unavailable: no .+database; try again in 5 s$/, 'and until when');
+	unlike($err, qr/\e/, 'and the terminal is left alone');
+	($exit, $out, $err) = stubbed(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"], qw(cron list));
+	is($exit, 71, 'an answer that is cut');
+	($exit, $out, $err) = stubbed([http('200 OK', '<html>')], qw(cron list));
+	is($exit, 71, 'an answer of something else');
+	like($err, qr/what is no JSON/, 'is told');
+	my $line = sub { "id: $_[0]$id\nevent: log\ndata: {\"time\": \"2026-11-22T10:00:00Z\","
+		. " \"level\": \"INFO\", \"message\": \"$_[1]\"}\n\n" };
+	my $stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+	$id =~ s/^.//;
+	($exit, $out, $err, $asked) = stubbed([http('200 OK', '{"items": [], "nextCursor": null}'),
+		$stream . $line->(1, 'one') . ":\n\n" . 'id: 2', $stream . $line->(2, 'two')
+			. "event: end\ndata: {}\n\n"], qw(task logs -f), "0$id");
+	is("$exit $err", '0 ', 'a stream that was lost is taken up');
+	is($out, "2026-11-22T10:00:00.000Z INFO  one\n2026-11-22T10:00:00.000Z INFO  two\n",
+		'and no line comes twice');
+	like($asked, qr/^Last-Event-ID: 1$id\r$/m, 'behind the last one told');
 };
 
 $api->node->stop;

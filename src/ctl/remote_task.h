@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * remote_task - tasks of another node: all of them are tracked.
+ */
+#ifndef CTL_REMOTE_TASK_H
+#define CTL_REMOTE_TASK_H
+
+#include "ctl/remote_ask.h"
+
+/* What is kept of a task, in the words of task show. */
+extern const struct remote_member remote_task_kept[];
+
+int remote_task_push(struct remote *r);
+int remote_task_show(struct remote *r);
+int remote_task_cancel(struct remote *r);
+int remote_task_retry(struct remote *r);
+
+#endif
