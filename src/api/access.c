@@ -12,21 +12,25 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "board/board.h"
 #include "conf/conf.h"
 #include "loop/http.h"
 #include "store/crypt.h"
 
 #define ACCESS_BUCKETS 256
 /* A tenant may save up so many seconds of its rate. */
-#define ACCESS_BURST_S 2
+#define ACCESS_BURST_S  2
+#define ACCESS_NS_PER_S INT64_C(1000000000)
 
-/* The rate of one tenant, here. */
+/* The rate of one tenant. */
 struct access_tenant {
 	struct access_tenant *next;
 	char *name;
-	int64_t rate;     /* requests a second on this node; 0: no limit */
-	int64_t saved_us; /* time saved up, of which a request takes its part */
-	int64_t at_us;    /* when that was so */
+	int64_t rate; /* requests a second on this node; 0: no limit */
+	/* See quota_spend: on the board, for all workers of the node; or our
+	 * own when there is no room. */
+	_Atomic int64_t *full_at_ns;
+	_Atomic int64_t own_full_at_ns;
 };
 
 /* What is known of one token; role ROUTE_PUBLIC: it is not good. */
@@ -114,6 +118,16 @@ void access_close(struct access_book *b)
 	free(b);
 }
 
+/* One rate for all workers. */
+static void access_share(const struct access_book *b, struct access_tenant *t)
+{
+	struct board *board = worker_child(b->service->worker)->board;
+	int rate = quota_find_rate(board, t->name);
+
+	t->full_at_ns = rate >= 0 ? &board->map->rates[rate].full_at_ns
+				  : &t->own_full_at_ns;
+}
+
 static struct access_tenant *access_tenant(
 	struct access_book *b, const char *name, int64_t rate)
 {
@@ -126,11 +140,11 @@ static struct access_tenant *access_tenant(
 		t = xcalloc(1, sizeof(*t));
 		t->name = xstrdup(name);
 		t->next = b->tenants;
-		t->at_us = clock_now();
-		t->saved_us = ACCESS_BURST_S * US_PER_S;
 		b->tenants = t;
 	}
 	t->rate = rate;
+	if (rate > 0 && t->full_at_ns == NULL)
+		access_share(b, t);
 	return t;
 }
 
@@ -145,31 +159,13 @@ static struct access_token *access_seek(
 	return NULL;
 }
 
-/* Each worker of the pool lets its share through. */
-static int64_t access_share(const struct service *s, int64_t rate)
-{
-	int64_t workers = worker_child(s->worker)->pool->count;
-
-	return workers > 1 && rate > 0 ? (rate + workers - 1) / workers : rate;
-}
-
 /* 0: go on; else after how many us to come again. */
-static int64_t access_take(const struct service *s, struct access_tenant *t)
+static int64_t access_take(struct access_tenant *t)
 {
-	int64_t rate = access_share(s, t->rate);
-	int64_t now_us = clock_now(), part_us;
-
-	if (rate <= 0)
+	if (t->rate <= 0)
 		return 0;
-	part_us = US_PER_S / rate > 0 ? US_PER_S / rate : 1;
-	t->saved_us += now_us - t->at_us;
-	t->at_us = now_us;
-	if (t->saved_us > ACCESS_BURST_S * US_PER_S)
-		t->saved_us = ACCESS_BURST_S * US_PER_S;
-	if (t->saved_us < part_us)
-		return part_us - t->saved_us;
-	t->saved_us -= part_us;
-	return 0;
+	return quota_spend(t->full_at_ns, ACCESS_NS_PER_S / t->rate,
+		ACCESS_BURST_S * ACCESS_NS_PER_S);
 }
 
 static void access_refuse(struct call *call, const char *challenge)
@@ -201,7 +197,7 @@ static void access_grant(struct call *call, const struct access_token *t,
 		return;
 	}
 	access_name(call, t);
-	wait_us = access_take(call->service, t->tenant);
+	wait_us = access_take(t->tenant);
 	if (wait_us > 0) {
 		call_reply_later(call, 429,
 			"the tenant has used up its rate of requests",

@@ -26,7 +26,7 @@
 #include "board/quota.h"
 #include "board/series.h"
 
-#define BOARD_VERSION   9
+#define BOARD_VERSION   10
 #define BOARD_POOLS_MAX 256
 #define BOARD_SLOTS_MAX 4096 /* processes, both generations together */
 #define BOARD_CPU_WORDS 16   /* 1024 CPUs */
@@ -182,6 +182,7 @@ struct board_map {
 	struct series_table series; /* see board/series.h */
 	struct series_held held[BOARD_SLOTS_MAX];
 	struct quota quotas[QUOTA_MAX]; /* see board/quota.h */
+	struct quota rates[RATE_MAX];
 	struct quota_held places[BOARD_SLOTS_MAX];
 };
 

@@ -10,6 +10,7 @@
 /* How long one waits before it comes first, and how long for it then. */
 #define QUOTA_PATIENCE_US (250 * US_PER_MS)
 #define QUOTA_PROMISE_US  (500 * US_PER_MS)
+#define QUOTA_NS_PER_US   1000
 
 enum { QUOTA_FREE = 0, QUOTA_NAMING = 1, QUOTA_USED = 2 };
 
@@ -27,13 +28,12 @@ static bool quota_is_named(const struct quota *q)
 	return false;
 }
 
-int quota_find(struct board *b, const char *name)
+static int quota_find_in(struct quota *q, int most, const char *name)
 {
-	struct quota *q = b->map->quotas;
 	uint32_t expected;
 	int i;
 
-	for (i = 0; i < QUOTA_MAX; i++) {
+	for (i = 0; i < most; i++) {
 		expected = QUOTA_FREE;
 		if (atomic_compare_exchange_strong(
 			    &q[i].state, &expected, QUOTA_NAMING)) {
@@ -46,6 +46,35 @@ int quota_find(struct board *b, const char *name)
 			return i;
 	}
 	return -1;
+}
+
+int quota_find(struct board *b, const char *name)
+{
+	return quota_find_in(b->map->quotas, QUOTA_MAX, name);
+}
+
+int quota_find_rate(struct board *b, const char *name)
+{
+	return quota_find_in(b->map->rates, RATE_MAX, name);
+}
+
+/* The token bucket as one time: each token moves the moment at which the
+ * bucket would be full again by a step, and it is empty when that moment is
+ * more than the whole span less a step away. */
+int64_t quota_spend(
+	_Atomic int64_t *full_at_ns, int64_t step_ns, int64_t span_ns)
+{
+	int64_t now = clock_now() * QUOTA_NS_PER_US;
+	int64_t full = atomic_load(full_at_ns), begin, ahead;
+
+	do {
+		begin = full > now ? full : now;
+		ahead = begin - now + step_ns - span_ns;
+		if (ahead > 0)
+			return (ahead + QUOTA_NS_PER_US - 1) / QUOTA_NS_PER_US;
+	} while (!atomic_compare_exchange_weak(
+		full_at_ns, &full, begin + step_ns));
+	return 0;
 }
 
 /* Our own process may not stand on the board yet. */

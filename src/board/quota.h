@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * quota - limits of handlers that hold for all workers of the node together.
+ * quota - limits of handlers and tenants that hold for all workers of the node
+ * together.
  *
  * A record per handler that has a limit, found by its name, and per process
  * how many places of each it has.  No lock: a place is taken first and counted
@@ -16,6 +17,7 @@
 
 #define QUOTA_MAX      128
 #define QUOTA_NAME_MAX 64
+#define RATE_MAX       1024 /* tenants with a rate */
 
 struct board;
 
@@ -36,6 +38,15 @@ struct quota_held {
 
 /* The number of a handler's record, made if need be; -1: the table is full. */
 int quota_find(struct board *b, const char *name);
+/* The same for the rate of a tenant: of these full_at_ns alone is used. */
+int quota_find_rate(struct board *b, const char *name);
+/*
+ * Take a token of a rate, one of which comes in step_ns, and as many of which
+ * are saved up as come in span_ns.  Returns 0, or in how many microseconds to
+ * ask again.
+ */
+int64_t quota_spend(
+	_Atomic int64_t *full_at_ns, int64_t step_ns, int64_t span_ns);
 /* A place for this process; false: all `limit` are taken, or somebody who has
  * waited for long comes first. */
 bool quota_take(struct board *b, int slot, int quota, int64_t limit);

@@ -90,29 +90,19 @@ bool handler_limit_place(struct handler *h, int64_t *ret_wait_us)
 	return true;
 }
 
-/* The token bucket as one time: each run moves the moment at which the
- * bucket would be full again by a step, and it is empty when that moment is
- * more than the whole period less a step away. */
 bool handler_limit_token(struct handler *h, int64_t *ret_wait_us)
 {
 	struct handler_limit *l = &h->limit;
-	int64_t now, full, begin, ahead;
+	int64_t wait_us;
 
 	if (h->conf->rate_count == 0 || l->tokens > 0)
 		return true;
-	now = clock_now() * LIMIT_NS_PER_US;
-	full = atomic_load(l->full_at_ns);
-	do {
-		begin = full > now ? full : now;
-		ahead = begin - now + limit_step(h) -
-			h->conf->rate_per_us * LIMIT_NS_PER_US;
-		if (ahead > 0) {
-			*ret_wait_us =
-				(ahead + LIMIT_NS_PER_US - 1) / LIMIT_NS_PER_US;
-			return false;
-		}
-	} while (!atomic_compare_exchange_weak(
-		l->full_at_ns, &full, begin + limit_step(h)));
+	wait_us = quota_spend(l->full_at_ns, limit_step(h),
+		h->conf->rate_per_us * LIMIT_NS_PER_US);
+	if (wait_us > 0) {
+		*ret_wait_us = wait_us;
+		return false;
+	}
 	l->tokens++;
 	limit_settle_later(h->all);
 	return true;

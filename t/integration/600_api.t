@@ -13,11 +13,12 @@ use ApiNode;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use PgServer;
+use Time::HiRes qw(time);
 
 PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
 
 my $local = Reeve::free_port();
-my $api = ApiNode->new(name => 'api', http => ', access_log: "@DIR@/access"', pools => <<"YAML");
+my $api = ApiNode->new(name => 'api', workers => 3, http => ', access_log: "@DIR@/access"', pools => <<"YAML");
   local: { kind: http, listen: ["127.0.0.1:$local", "unix:\@DIR\@/local.sock"], count: 1, auth: none }
 YAML
 my $path = '/api/v1/tasks/definitions';
@@ -93,6 +94,31 @@ subtest 'where nobody needs a token' => sub {
 	is($unix->('GET', 'Host: reeve.example.org'), 200, 'a socket has any name');
 	is($unix->('POST', 'Host: reeve.example.org', 'Origin: http://example.org'), 403,
 		'but no other pages');
+};
+
+subtest 'a rate' => sub {
+	my $busy = $api->token('busy', 'viewer');
+	$api->pg->psql("UPDATE reeve.tenants SET requests_per_s = 20 WHERE id = 'busy'");
+	my ($from, %seen, $last) = (time);
+	while (time - $from < 1.5) {
+		my $a = $api->call('GET', $path, $busy);
+		$last = $a if $a->{status} == 429;
+		$seen{$a->{status}}++;
+	}
+	my $most = 41 + 20 * (time - $from);
+	cmp_ok($seen{200}, '>', 0.75 * $most, 'one connection has all of it');
+	cmp_ok($seen{200}, '<=', $most, 'and no more') or diag(explain(\%seen));
+	is($last->{headers}{'retry-after'}, 1, 'it is told to come again');
+	is($last->{body}{status}, 429, 'in a problem document');
+	%seen = ();
+	$from = time;
+	while (time - $from < 1) {
+		delete $api->{http};
+		$seen{$api->call('GET', $path, $busy)->{status}}++;
+	}
+	cmp_ok($seen{200}, '<=', 3 + 20 * (time - $from), 'many have no more together')
+		or diag(explain(\%seen));
+	status_is($api->call('GET', $path, $token{viewer}), 200, 'another tenant feels nothing');
 };
 
 subtest 'a definition' => sub {

@@ -49,13 +49,14 @@ sub new
 	my $more = $o{pools} // '';
 	my $http = $o{http} // '';
 	my $handlers = $o{handlers} // '';
+	my $workers = $o{workers} // 1;
 	$node->write_config(<<"YAML");
 database: { url: "@{[$self->{pg}->url]}"@{[$o{database} // '']} }
 ${redis}handlers:
   noop: { kind: exec, command: ["true"] }
   fail: { kind: exec, command: ["false"], retry: { max: 0 } }
 ${handlers}processes:
-  http: { kind: http, listen: ["127.0.0.1:\@PORT\@"], count: 1$http }
+  http: { kind: http, listen: ["127.0.0.1:\@PORT\@"], count: $workers$http }
 $more
 YAML
 	$node->start unless $o{unstarted};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* board/quota: places of a handler, shared by the processes of a node. */
+/* board/quota: places of a handler and rates of tenants, shared by the processes of a node. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -83,6 +83,29 @@ static void test_turns(void)
 	ok(quota_take(&board, one, q, 1), "who does not come is forgotten");
 }
 
+static void test_rates(void)
+{
+	const int64_t step = INT64_C(200000000),
+		      span = 5 * step; /* of 200 ms */
+	int rate = quota_find_rate(&board, "acme"), i;
+	_Atomic int64_t *full = &board.map->rates[rate].full_at_ns;
+	int64_t wait;
+
+	is_int(rate, quota_find_rate(&board, "acme"), "a tenant has one rate");
+	ok(quota_find_rate(&board, "other") != rate, "another has its own");
+	for (i = 0; i < 5; i++)
+		is_int(0, quota_spend(full, step, span), "what is saved up");
+	wait = quota_spend(full, step, span);
+	ok(wait > 0 && wait <= 200 * US_PER_MS, "goes at once, then not");
+	*full -= step;
+	is_int(0, quota_spend(full, step, span), "a step later one more");
+	ok(quota_spend(full, step, span) > 0, "and no other");
+	*full -= 100 * span;
+	for (i = 0; i < 5; i++)
+		(void)quota_spend(full, step, span);
+	ok(quota_spend(full, step, span) > 0, "no more is ever saved up");
+}
+
 int main(void)
 {
 	struct err err;
@@ -92,6 +115,7 @@ int main(void)
 	test_names();
 	test_places();
 	test_turns();
+	test_rates();
 	board_close(&board);
 	return tap_done();
 }
