@@ -399,9 +399,14 @@ int deploy_abort(struct ctl *c)
 	values[0] = d.app;
 	values[1] = c->argc > 0 ? c->argv[0] : NULL;
 	rc = db_query(d.db, &r,
-		"UPDATE reeve.deployments SET is_abort_asked = true"
-		" WHERE app = $1 AND state IN ('QUEUED', 'RUNNING')"
-		" AND ($2::text IS NULL OR id::text = $2) RETURNING id, version",
+		/* The one of that id, or the one whose turn it is. */
+		"UPDATE reeve.deployments d SET is_abort_asked = true"
+		" WHERE d.id = (SELECT x.id FROM reeve.deployments x"
+		" WHERE x.app = $1 AND x.state IN ('QUEUED', 'RUNNING')"
+		" AND ($2::text IS NULL OR x.id::text = $2)"
+		" ORDER BY x.state = 'QUEUED', x.id LIMIT 1)"
+		" AND d.state IN ('QUEUED', 'RUNNING')"
+		" RETURNING d.id, d.version",
 		2, values);
 	if (rc == EXIT_OK && db_count(r) == 0)
 		rc = ctl_fail(EXIT_CONFIG, "%s: nothing is under way%s%s",

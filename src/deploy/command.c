@@ -155,8 +155,36 @@ void command_kill(struct command *c)
 	command_free(c);
 }
 
-static int command_launch(struct command *c, struct handler_children *all,
-	char *const *env, struct err *err)
+/* NAME=VALUE lines as a handler has them: they go before what is inherited. */
+static void command_set_env(struct command *c, char *const *env)
+{
+	struct conf_map *m = &c->conf.environment;
+	size_t n = 0, len;
+
+	while (env != NULL && env[n] != NULL)
+		n++;
+	m->items = xcalloc(n, sizeof(*m->items));
+	for (; m->count < n; m->count++) {
+		len = strcspn(env[m->count], "=");
+		m->items[m->count].name = xstrndup(env[m->count], len);
+		m->items[m->count].value = xstrdup(env[m->count] + len + 1);
+	}
+}
+
+static void command_drop_env(struct command *c)
+{
+	struct conf_map *m = &c->conf.environment;
+
+	while (m->count > 0) {
+		free(m->items[--m->count].name);
+		free(m->items[m->count].value);
+	}
+	free(m->items);
+	m->items = NULL;
+}
+
+static int command_launch(
+	struct command *c, struct handler_children *all, struct err *err)
 {
 	int fds[3], childs, null_ours;
 	bool is_exec = false;
@@ -169,7 +197,7 @@ static int command_launch(struct command *c, struct handler_children *all,
 		return err_errno(err, "pipe");
 	}
 	fds[1] = fds[2] = childs;
-	c->child = handler_child_start(all, c->command, env, fds, 3,
+	c->child = handler_child_start(all, c->command, NULL, fds, 3,
 		command_on_exit, c, &is_exec, err);
 	close(fds[0]);
 	close(childs);
@@ -193,8 +221,10 @@ struct command *command_start(struct loop *l, struct handler_children *all,
 	c->on_end = end;
 	c->arg = arg;
 	c->timer = loop_timer_new(l, command_on_time, c);
+	command_set_env(c, o->env);
 	c->command = handler_command_new(&c->conf, &nowhere, err);
-	if (c->command == NULL || command_launch(c, all, o->env, err) != 0) {
+	command_drop_env(c);
+	if (c->command == NULL || command_launch(c, all, err) != 0) {
 		command_free(c);
 		return NULL;
 	}

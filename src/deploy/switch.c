@@ -16,9 +16,15 @@
 
 static const struct pg_statement switch_note_from = {
 	.name = "deploy_note_from",
-	.text = "UPDATE reeve.deployment_nodes SET is_known = true,"
-		" from_version = $4 WHERE deployment_id = $1::uuid"
-		" AND node = $2 AND fence = $3::bigint RETURNING 1",
+	.text = "WITH d AS (SELECT id FROM reeve.deployments"
+		" WHERE id = $1::uuid FOR UPDATE), n AS (UPDATE"
+		" reeve.deployment_nodes x SET is_known = true,"
+		" from_version = $4::text FROM d WHERE x.deployment_id = d.id"
+		" AND x.node = $2 AND x.fence = $3::bigint"
+		" RETURNING x.deployment_id)"
+		" UPDATE reeve.deployments t SET from_version ="
+		" coalesce(t.from_version, $4::text) FROM n"
+		" WHERE t.id = n.deployment_id RETURNING 1",
 	.params = 4,
 };
 

@@ -8,11 +8,12 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use JSON::PP qw(decode_json);
 use Test::More;
 use DeployNode;
 use PgServer;
 use RedisServer;
-use Reeve qw(program slurp wait_until);
+use Reeve qw(program slurp spew wait_until);
 use Tree qw(in_path);
 
 PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
@@ -27,10 +28,13 @@ my $app = DeployNode->new(name => 'way', redis => $redis->url,
     hooks: { after_switch: "if test -e after.sh; then exec sh ./after.sh; fi" }
     health: { for: 0s, interval: 20ms }
     consumers_during: { high: 0, nowhere: 1 }
+    env_files: ["@DIR@/one.env", "@DIR@/two.env"]
 YAML
   queue: { kind: queue, topics: { high: { initial: 2, min: 1, max: 3 }, low: 2 } }
 YAML
 my $root = $app->root;
+spew($app->node->dir . '/one.env', "# of all\nLANG=one\nOWN=a=b\n");
+spew($app->node->dir . '/two.env', "LANG=two\n\nREEVE_VERSION=mine\n");
 my $waits = "$root/waits";
 
 # Push a version that stays in its hook until go_on is called.
@@ -48,6 +52,8 @@ SH
 	wait_until { -e $waits } 10, "$version comes to its hook";
 	return $id;
 }
+
+my $env = qr/(?: +environment of .*\n)*/;
 
 sub go_on { return unlink $waits }
 
@@ -77,7 +83,7 @@ subtest 'consumers of other topics' => sub {
 
 subtest 'what is seen of it' => sub {
 	my $id = push_held('v-seen', "echo last\n");
-	my $seen = wait_until { ($app->ctl('deploy', 'show', $id))[1] =~ /after_switch +RUNNING\n +one\n/ } 5;
+	my $seen = wait_until { ($app->ctl('deploy', 'show', $id))[1] =~ /after_switch +RUNNING\n$env +one\n/ } 5;
 	ok($seen, 'the step that goes on, and what it has printed');
 	my $file = "$dir/followed";
 	my $pid = fork // die "fork: $!";
@@ -87,7 +93,7 @@ subtest 'what is seen of it' => sub {
 		exec program('reevectl'), '-c', $app->node->config, 'deploy', 'show', '-f', $id;
 		exit 127;
 	}
-	wait_until { (slurp($file) // '') =~ /after_switch +RUNNING\n +one\n/ } 5,
+	wait_until { (slurp($file) // '') =~ /after_switch +RUNNING\n$env +one\n/ } 5,
 		'who follows it sees the same';
 	$app->pg->restart;
 	go_on();
@@ -104,8 +110,34 @@ subtest 'a step that was broken off' => sub {
 	is($app->wait_over($id), 'ABORTED', 'of its deployment');
 	go_on();
 	like(($app->ctl('deploy', 'show', $id))[1],
-		qr/after_switch +FAILED +\S+ s\n +one\n +broken off\n\S+ +way +lower +DONE/,
+		qr/after_switch +FAILED +\S+ s\n$env +one\n +broken off\n\S+ +way +lower +DONE/,
 		'has an end as well');
+};
+
+subtest 'one that waits' => sub {
+	my $id = push_held('v-first');
+	$app->release('v-next');
+	my ($exit, $next) = $app->ctl('deploy', 'push', 'v-next');
+	chomp $next;
+	is(($app->ctl('deploy', 'abort'))[1], "app v-first goes back\n",
+		'is not what an abort means');
+	is($app->wait_over($id), 'ABORTED', 'which ends the one whose turn it is');
+	go_on();
+	is($app->wait_over($next), 'DONE', 'and then the other comes');
+	is(($app->ctl('deploy', 'abort'))[0], 1, 'when all are over there is none to abort');
+	my ($row) = grep { $_->{id} eq $next }
+		@{ decode_json(($app->ctl('--json', 'deploy', 'list'))[1]) };
+	is($row->{from}, 'v-seen', 'it is told what ran before');
+	is($app->pg->psql("SELECT string_agg(action || ' ' || (who LIKE 'reevectl of %'), ' ' ORDER BY id)"
+		. " FROM reeve.audit_log WHERE object_id = '$id'"),
+		'createDeployment true abortDeployment true', 'and who did what');
+};
+
+subtest 'the environment of hooks' => sub {
+	$app->release('v-env', 'after.sh' => "env | grep -E '^(LANG|OWN|REEVE_VERSION)=' | sort\n");
+	like(($app->ctl('deploy', 'push', 'v-env', '--wait'))[1],
+		qr/\n    LANG=two\n    OWN=a=b\n    REEVE_VERSION=v-env\n\S/,
+		'has what the last file says before what was there, once');
 };
 
 is($app->node->stop, 0, 'it stops');
