@@ -204,10 +204,11 @@ static void http_conn_settle(struct http_conn *c)
 static void http_conn_refuse(struct http_conn *c, int status, const char *why)
 {
 	struct http_server *s = c->server;
-	struct buf body = BUF_INIT;
+	struct buf body = BUF_INIT, later = BUF_INIT;
 	struct http_answer a = {
 		.status = status,
 		.type = "application/problem+json",
+		.extra = &later,
 		.is_head = c->req->parse.method == HTTP_HEAD,
 		.says_close = true,
 	};
@@ -221,11 +222,14 @@ static void http_conn_refuse(struct http_conn *c, int status, const char *why)
 	uuid_new(c->req->id);
 	if (s->uses_ids)
 		a.id = c->req->id;
+	if (status == 503)
+		buf_puts(&later, "Retry-After: 1\r\n");
 	http_answer_problem(&body, status, why);
 	a.body = body.data;
 	a.len = body.len;
 	http_answer_put(s, s->current == c ? &s->out : &c->out, &a);
 	buf_done(&body);
+	buf_done(&later);
 	done.body_bytes = http_answer_bytes(&a);
 	http_server_answered(s, &done);
 	http_request_drop(s, c->req);

@@ -14,7 +14,11 @@ enum {
 	SEEN_CODING = 4,
 	SEEN_EXPECT = 8,
 	SEEN_CLOSE = 16, /* words of Connection */
-	SEEN_KEEP_ALIVE = 32
+	SEEN_KEEP_ALIVE = 32,
+	SEEN_AUTHORIZATION = 64,
+	SEEN_TYPE = 128,
+	SEEN_ENCODING = 256,
+	SEEN_KEY = 512
 };
 
 static const char *const http_parse_methods[HTTP_METHOD_COUNT] = {
@@ -45,19 +49,8 @@ static int http_parse_bad(struct http_parse *p, int status, const char *why)
 	return -1;
 }
 
-/* Once each: a second one is what request smuggling is made of. */
-static int http_parse_once(struct http_parse *p, unsigned bit, const char *why)
-{
-	if (p->seen & bit)
-		return http_parse_bad(p, 400, why);
-	p->seen |= bit;
-	return 0;
-}
-
 static int http_parse_host(struct http_parse *p, const char *value)
 {
-	if (http_parse_once(p, SEEN_HOST, "two Host fields") != 0)
-		return -1;
 	if (!http_target_is_authority(value, strlen(value)))
 		return http_parse_bad(p, 400, "bad Host field");
 	return 0;
@@ -68,8 +61,6 @@ static int http_parse_length(struct http_parse *p, const char *value)
 	size_t digits = strspn(value, "0123456789");
 	uint64_t length = 0;
 
-	if (http_parse_once(p, SEEN_LENGTH, "two Content-Length fields") != 0)
-		return -1;
 	if (digits == 0 || value[digits] != '\0')
 		return http_parse_bad(p, 400, "bad Content-Length");
 	if (digits > LENGTH_DIGITS_MAX)
@@ -84,9 +75,6 @@ static int http_parse_coding(struct http_parse *p, const char *value)
 {
 	size_t len = strlen(value);
 
-	if (http_parse_once(p, SEEN_CODING, "two Transfer-Encoding fields") !=
-		0)
-		return -1;
 	if (strcasecmp(value, "chunked") == 0)
 		return 0;
 	if (len > 8 && strcasecmp(value + len - 8, " chunked") == 0)
@@ -111,24 +99,36 @@ static int http_parse_connection(struct http_parse *p, const char *value)
 
 static int http_parse_expect(struct http_parse *p, const char *value)
 {
-	if (http_parse_once(p, SEEN_EXPECT, "two Expect fields") != 0)
-		return -1;
 	if (strcasecmp(value, "100-continue") != 0)
 		return http_parse_bad(p, 417, "unknown expectation");
 	return 0;
 }
 
-/* The fields that the server itself understands. */
+/*
+ * The fields that the server itself understands, and those that may come once:
+ * a second one is what request smuggling is made of, and a proxy may have
+ * believed it where we take the first.
+ */
 static const struct http_parse_known {
 	const char *name;
 	size_t len;
-	int (*take)(struct http_parse *p, const char *value);
+	unsigned once; /* bit of `seen`; 0: it may come more often */
+	const char *twice;
+	int (*take)(struct http_parse *p, const char *value); /* NULL */
 } http_parse_known[] = {
-	{ "host", 4, http_parse_host },
-	{ "content-length", 14, http_parse_length },
-	{ "transfer-encoding", 17, http_parse_coding },
-	{ "connection", 10, http_parse_connection },
-	{ "expect", 6, http_parse_expect },
+	{ "host", 4, SEEN_HOST, "two Host fields", http_parse_host },
+	{ "content-length", 14, SEEN_LENGTH, "two Content-Length fields",
+		http_parse_length },
+	{ "transfer-encoding", 17, SEEN_CODING, "two Transfer-Encoding fields",
+		http_parse_coding },
+	{ "connection", 10, 0, NULL, http_parse_connection },
+	{ "expect", 6, SEEN_EXPECT, "two Expect fields", http_parse_expect },
+	{ "authorization", 13, SEEN_AUTHORIZATION, "two Authorization fields",
+		NULL },
+	{ "content-type", 12, SEEN_TYPE, "two Content-Type fields", NULL },
+	{ "content-encoding", 16, SEEN_ENCODING, "two Content-Encoding fields",
+		NULL },
+	{ "idempotency-key", 15, SEEN_KEY, "two Idempotency-Key fields", NULL },
 };
 
 static int http_parse_take(
@@ -140,8 +140,12 @@ static int http_parse_take(
 		i++) {
 		const struct http_parse_known *k = &http_parse_known[i];
 
-		if (k->len == len && strncasecmp(name, k->name, len) == 0)
-			return k->take(p, value);
+		if (k->len != len || strncasecmp(name, k->name, len) != 0)
+			continue;
+		if (p->seen & k->once)
+			return http_parse_bad(p, 400, k->twice);
+		p->seen |= k->once;
+		return k->take == NULL ? 0 : k->take(p, value);
 	}
 	return 0;
 }

@@ -153,6 +153,8 @@ my @fields = (
 	['another expectation', 417, "${POST}Expect: 200-ok\r\nContent-Length: 1\r\n\r\nx"],
 	['two expectations', 400,
 		"${POST}Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx"],
+	(map { ["two fields $_", 400, "${POST}$_: a\r\nX: y\r\n" . lc . ": a\r\n\r\n"] }
+		qw(Authorization Content-Type Content-Encoding Idempotency-Key)),
 	['too many fields', 431, $GET . "a:\r\n" x 101 . "\r\n"],
 	['a header too long', 431, "${GET}X: " . 'a' x 5000],
 );

@@ -613,6 +613,46 @@ static void test_spare(void)
 	server_close();
 }
 
+/* Bodies that are not whole lie in memory, of which there is so much. */
+static void test_held(void)
+{
+	static const char piece[65536];
+	struct http_limits large = help_limits;
+	struct client a, b;
+	size_t sent;
+
+	large.body_max = 64 << 20;
+	server_open(&large, AF_INET);
+	client_open(&a);
+	client_open(&b);
+	client_send(&a, "POST /echo HTTP/1.1\r\nHost: a\r\n"
+			"Content-Length: 60000000\r\n\r\n");
+	for (sent = 0; sent < (34 << 20); sent += sizeof(piece)) {
+		client_send_bytes(&a, piece, sizeof(piece));
+		help_pump(MS / 10);
+	}
+	client_send(&b, "POST /echo HTTP/1.1\r\nHost: a\r\n"
+			"Content-Length: 5\r\n\r\nx");
+	help_pump(MS);
+	client_send(&b, "x");
+	ok(client_wait(&b, "HTTP/1.1 503 "), "beyond it a part is refused");
+	ok(strstr(buf_str(&b.in), "\r\nRetry-After: 1\r\n") != NULL,
+		"for the time being");
+	client_close(&b);
+	client_open(&b);
+	client_send(&b, GET("/whole"));
+	ok(client_wait(&b, "/whole"), "who sends a whole request is served");
+	client_close(&a);
+	help_pump(MS);
+	client_send(&b, "POST /echo HTTP/1.1\r\nHost: a\r\n"
+			"Content-Length: 5\r\n\r\nx");
+	help_pump(MS);
+	client_send(&b, "yyyz");
+	ok(client_wait(&b, "xyyyz"), "and others when there is room again");
+	client_close(&b);
+	server_close();
+}
+
 static void test_descriptors(void)
 {
 	struct rlimit old, low;
@@ -682,6 +722,7 @@ int main(void)
 	test_drain_idle();
 	test_full();
 	test_spare();
+	test_held();
 	test_descriptors();
 	test_unix();
 	return tap_done();
