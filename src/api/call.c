@@ -158,6 +158,14 @@ static bool call_is_json(const struct http_request *req)
 	       strcasecmp(type, "charset=\"utf-8\"") == 0;
 }
 
+/* Nothing is unpacked here. */
+static bool call_is_plain(const struct http_request *req)
+{
+	const char *coding = http_request_header(req, "Content-Encoding");
+
+	return coding == NULL || strcasecmp(coding, "identity") == 0;
+}
+
 static bool call_check_name(struct call *call)
 {
 	if (call->name == NULL || strstr(call->route->path, "{id}") == NULL ||
@@ -201,6 +209,12 @@ static bool call_check_body(struct call *call)
 			call->req, "Accept-Post", "application/json");
 		call_reply_problem(
 			call, 415, "the body must be application/json");
+		return false;
+	}
+	if (!call_is_plain(call->req)) {
+		(void)http_reply_header(
+			call->req, "Accept-Encoding", "identity");
+		call_reply_problem(call, 415, "the body must not be encoded");
 		return false;
 	}
 	if (field_read_body(call->route->body, text, len, call->arena,

@@ -487,19 +487,21 @@ bool field_read_query(const struct field *fields, struct http_request *req,
 	struct field_faults *faults)
 {
 	struct field_reader r = { a, faults, "" };
-	size_t i, at = 0, n = field_count(fields);
+	const struct field *f;
 	const char *name, *value;
+	size_t at = 0;
 
 	field_begin(ret_values, fields, &r);
-	while (http_request_query_at(req, &at, &name, &value))
-		if (field_find(fields, name) == NULL)
+	while (http_request_query_at(req, &at, &name, &value)) {
+		f = field_find(fields, name);
+		if (f == NULL)
 			field_fault(
 				faults, a, name, "there is no such parameter");
-	for (i = 0; i < n; i++) {
-		value = http_request_query(req, fields[i].name);
-		if (value != NULL)
+		else if (ret_values->values[f - fields].is_there)
+			fault(&r, f, "is there twice");
+		else
 			read_parameter(
-				&r, &fields[i], value, &ret_values->values[i]);
+				&r, f, value, &ret_values->values[f - fields]);
 	}
 	check_required(&r, ret_values);
 	return faults->count == 0;

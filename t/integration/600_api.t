@@ -189,10 +189,19 @@ subtest 'what does not fit' => sub {
 		'half an object is no JSON');
 	status_is($api->call('POST', $path, $token{operator}, 'x=1',
 		'content-type' => 'text/plain'), 415, 'nor is text');
+	my $packed = $api->call('POST', $path, $token{operator}, "\x1f\x8b\x08",
+		'content-encoding' => 'gzip');
+	status_is($packed, 415, 'nor what is packed');
+	is($packed->{headers}{'accept-encoding'}, 'identity', 'which it says');
+	status_is($api->call('POST', $path, $token{operator}, {}, 'content-encoding' => 'identity'), 422,
+		'one that is not packed may say so');
 	status_is($api->call('PATCH', $path, $token{operator}, {}), 405, 'PATCH is not for a list');
 	status_is($api->call('GET', "$path/42", $token{viewer}), 404, 'an id is a uuid');
 	status_is($api->call('GET', "$path?nope=1", $token{viewer}), 400,
 		'unknown parameters are refused');
+	my $twice = $api->call('GET', "$path?limit=1&name=a&limit=2", $token{viewer});
+	status_is($twice, 400, 'and those that are there twice');
+	is(ApiNode::errors($twice), 'limit: is there twice', 'each is named');
 	status_is($api->call('GET', "$path?cursor=%21", $token{viewer}), 400,
 		'and a cursor that was never given');
 };
