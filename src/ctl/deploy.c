@@ -104,14 +104,14 @@ static int deploy_get(struct deploying *d, const char *id, json_t **ret_row)
 	return EXIT_OK;
 }
 
-static bool deploy_is_over(const json_t *row)
+bool deploy_is_over(const json_t *row)
 {
 	const char *state = status_text(row, "state");
 
 	return strcmp(state, "QUEUED") != 0 && strcmp(state, "RUNNING") != 0;
 }
 
-static int deploy_tell(const struct ctl *c, json_t *row)
+int deploy_tell(const struct ctl *c, json_t *row)
 {
 	bool is_done = strcmp(status_text(row, "state"), "DONE") == 0;
 	const char *reason = status_text(row, "reason");
@@ -283,7 +283,7 @@ static enum screen_colour deploy_colour(const char *state)
 	return SCREEN_BAD;
 }
 
-static void deploy_print(const json_t *rows)
+void deploy_print(const struct ctl *c, json_t *rows)
 {
 	struct table *t = table_new(deploy_columns,
 		sizeof(deploy_columns) / sizeof(*deploy_columns));
@@ -292,6 +292,11 @@ static void deploy_print(const json_t *rows)
 	struct screen s;
 	size_t i;
 
+	if (c->json) {
+		lane_print(json_incref(rows));
+		table_free(t);
+		return;
+	}
 	json_array_foreach(rows, i, row)
 	{
 		table_cell(t, SCREEN_PLAIN, "%s", deploy_field(row, "created"));
@@ -327,12 +332,10 @@ int deploy_list(struct ctl *c)
 		"SELECT " DEPLOY_OBJECT " FROM reeve.deployments d "
 		"WHERE d.app = $1 ORDER BY d.id DESC LIMIT $2::int",
 		2, values, &rows);
-	if (rc == EXIT_OK && c->json)
-		lane_print(json_incref(rows));
-	else if (rc == EXIT_OK)
-		deploy_print(rows);
-	if (rc == EXIT_OK)
+	if (rc == EXIT_OK) {
+		deploy_print(c, rows);
 		json_decref(rows);
+	}
 	deploy_close(&d);
 	return rc;
 }

@@ -33,6 +33,7 @@
 #include "ctl/push.h"
 #include "ctl/queue.h"
 #include "ctl/remote.h"
+#include "ctl/scheduler.h"
 #include "ctl/socket.h"
 #include "ctl/status.h"
 #include "ctl/story.h"
@@ -161,6 +162,17 @@ static const struct main_command main_commands[] = {
 	{ "cron", "next", "EXPRESSION|--batch",
 		"the next times of a cron expression", cron_next_command, 0, 1,
 		OPTION_JSON | OPTION_NEXT | OPTION_LOCAL },
+	{ "scheduler", "status", "", "whether definitions fire, and how late",
+		scheduler_status, 0, 0,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
+	{ "scheduler", "start", "", "let definitions fire, on all nodes",
+		scheduler_start, 0, 0,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
+	{ "scheduler", "stop", "", "let none fire, on any node", scheduler_stop,
+		0, 0, OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
+	{ "scheduler", "restart", "", "start it, and look anew at what is due",
+		scheduler_restart, 0, 0,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
 	{ "token", "add", "--role ROLE [--tenant ID]",
 		"make a token of the API, and print it", token_add, 0, 0,
 		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_TENANT |

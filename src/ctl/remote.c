@@ -10,9 +10,11 @@
 #include "ctl/remote_cron.h"
 #include "ctl/remote_define.h"
 #include "ctl/queue.h"
+#include "ctl/remote_deploy.h"
 #include "ctl/remote_logs.h"
 #include "ctl/remote_queue.h"
 #include "ctl/remote_task.h"
+#include "ctl/scheduler.h"
 #include "ctl/status.h"
 #include "ctl/top.h"
 
@@ -29,6 +31,8 @@ static int remote_top(struct remote *r)
 
 #define REMOTE_DEFINITIONS "/api/v1/tasks/definitions"
 #define REMOTE_INSTANCES   "/api/v1/tasks/instances"
+#define REMOTE_SCHEDULER   "/api/v1/tasks/scheduler"
+#define REMOTE_DEPLOYMENTS "/api/v1/deployments"
 
 #define REMOTE_ROW(words_, method_, path_, run_) \
 	.words = (words_), .method = (method_), .path = (path_), .run = (run_)
@@ -74,6 +78,27 @@ static const struct remote_command remote_commands[] = {
 	{ REMOTE_ROW(
 		  "cron history", "GET", REMOTE_INSTANCES, remote_cron_history),
 		.members = remote_cron_run, .print = cron_history_tell },
+	{ REMOTE_ROW("scheduler status", "GET", REMOTE_SCHEDULER "/status",
+		  remote_cron_scheduler),
+		.members = remote_cron_scheduling, .print = scheduler_tell },
+	{ REMOTE_ROW("scheduler start", "POST", REMOTE_SCHEDULER "/start",
+		remote_cron_scheduler_do) },
+	{ REMOTE_ROW("scheduler stop", "POST", REMOTE_SCHEDULER "/stop",
+		remote_cron_scheduler_do) },
+	{ REMOTE_ROW("scheduler restart", "POST", REMOTE_SCHEDULER "/restart",
+		remote_cron_scheduler_do) },
+	{ REMOTE_ROW("deploy push", "POST", REMOTE_DEPLOYMENTS,
+		remote_deploy_push) },
+	{ REMOTE_ROW("deploy rollback", "POST", REMOTE_DEPLOYMENTS,
+		remote_deploy_rollback) },
+	{ REMOTE_ROW(
+		  "deploy list", "GET", REMOTE_DEPLOYMENTS, remote_deploy_list),
+		.members = remote_deploy_row },
+	{ REMOTE_ROW("deploy show", "GET", REMOTE_DEPLOYMENTS "/{id}",
+		  remote_deploy_show),
+		.members = remote_deploy_row },
+	{ REMOTE_ROW("deploy abort", "POST", REMOTE_DEPLOYMENTS "/{id}/abort",
+		remote_deploy_abort) },
 };
 
 #define REMOTE_COMMANDS (sizeof(remote_commands) / sizeof(*remote_commands))

@@ -8,6 +8,7 @@
 #include "ctl/ctl.h"
 #include "ctl/lane.h"
 #include "ctl/remote_cron.h"
+#include "ctl/scheduler.h"
 #include "ctl/status.h"
 
 #define REMOTE_CRON_PATH "/api/v1/tasks/definitions"
@@ -62,6 +63,32 @@ const struct remote_member remote_cron_run[] = {
 	{ .ours = "worker", .theirs = "worker" },
 	{ .ours = "result" },
 	{ .ours = "error", .theirs = "errorMessage" },
+	{ .ours = NULL },
+};
+
+const struct remote_member remote_cron_scheduling[] = {
+	{ .ours = "running", .theirs = "running" },
+	{ .ours = "leader", .theirs = "leader" },
+	{ .ours = "term", .theirs = "term" },
+	{ .ours = "leader_since",
+		.theirs = "leaderSince",
+		.turn = REMOTE_TIME },
+	{ .ours = "changed_at", .theirs = "changedAt", .turn = REMOTE_TIME },
+	{ .ours = "changed_by", .theirs = "changedBy" },
+	{ .ours = "enabled", .theirs = "enabledDefinitions" },
+	{ .ours = "due", .theirs = "dueNow" },
+	{ .ours = "next_fire", .theirs = "nextFire", .turn = REMOTE_TIME },
+	{ .ours = "lateness", .theirs = "lateness" },
+	{ .ours = NULL },
+};
+
+static const struct remote_member remote_cron_lateness[] = {
+	{ .ours = "window_ms", .theirs = "window" },
+	{ .ours = "fires", .theirs = "fires" },
+	{ .ours = "mean_ms", .theirs = "mean" },
+	{ .ours = "p99_ms", .theirs = "p99" },
+	{ .ours = "max_ms", .theirs = "maximum" },
+	{ .ours = "misfired", .theirs = "misfired" },
 	{ .ours = NULL },
 };
 
@@ -355,4 +382,33 @@ int remote_cron_history(struct remote *r)
 	}
 	json_decref(list);
 	return rc;
+}
+
+int remote_cron_scheduler(struct remote *r)
+{
+	json_t *doc, *ours;
+	int rc = remote_get(r, r->how->path, &doc);
+
+	if (rc != EXIT_OK)
+		return rc;
+	ours = remote_ours(r->how->members, doc);
+	json_object_set_new(ours, "lateness",
+		remote_ours(remote_cron_lateness,
+			json_object_get(doc, "lateness")));
+	r->how->print(r->ctl, ours);
+	json_decref(doc);
+	return EXIT_OK;
+}
+
+int remote_cron_scheduler_do(struct remote *r)
+{
+	json_t *doc;
+	int rc = remote_call(r, r->how->method, r->how->path, NULL, &doc);
+
+	if (rc != EXIT_OK)
+		return rc;
+	scheduler_tell_done(r->ctl, strchr(r->how->words, ' ') + 1,
+		json_is_true(json_object_get(doc, "running")));
+	json_decref(doc);
+	return EXIT_OK;
 }

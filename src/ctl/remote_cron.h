@@ -12,12 +12,17 @@
 /* A definition and a run of one, in the words of cron list and history. */
 extern const struct remote_member remote_cron_definition[];
 extern const struct remote_member remote_cron_run[];
+/* The scheduler, in the words of scheduler status. */
+extern const struct remote_member remote_cron_scheduling[];
 
 int remote_cron_list(struct remote *r);
 int remote_cron_show(struct remote *r);
 /* enable, disable, rm */
 int remote_cron_each(struct remote *r);
 int remote_cron_history(struct remote *r);
+int remote_cron_scheduler(struct remote *r);
+/* start, stop, restart */
+int remote_cron_scheduler_do(struct remote *r);
 
 /* The definition of that name or id, as the API has it: 0 with ret_doc
  * (json_decref), or the exit code, printed. */

@@ -101,7 +101,7 @@ static void steps_print_lines(const char *text)
 	}
 }
 
-static void steps_print(struct steps *s, const json_t *step)
+void steps_print(struct steps *s, const json_t *step)
 {
 	const char *id = status_text(step, "id");
 	const char *output = status_text(step, "output");

@@ -5,6 +5,7 @@
 #ifndef CTL_STEPS_H
 #define CTL_STEPS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,5 +27,8 @@ void steps_done(struct steps *s);
 /* Print what is new of them; nothing, when they are not to be printed.  Returns
  * EXIT_OK or what the program ends with, printed. */
 int steps_look(struct steps *s, struct db *db, bool print);
+/* Print what is new of one that was not yet printed to its end: "id", "node",
+ * "step", "state", "output", "started", and "seconds" when it is over. */
+void steps_print(struct steps *s, const json_t *step);
 
 #endif

@@ -35,6 +35,12 @@ YAML
   near: { kind: http, listen: ["unix:@DIR@/api.sock"], count: 1 }
   queue: { kind: queue, topics: { high: 1, common: 1 } }
   crontab: { kind: crontab, count: 1 }
+  shop:
+    kind: deploy
+    root: @DIR@/shop
+    source: { directory: @DIR@ }
+    health: { for: 0s }
+    hooks: { prepare: "while test -e stay; do sleep 0.02; done" }
 YAML
 chmod 0777, $redis->{socket};
 $api->node->start;
@@ -219,6 +225,7 @@ subtest 'tasks' => sub {
 	my $kept = decode_json($out)->{kept};
 	delete @$kept{qw(epoch lines tenant)};
 	is_deeply($t->{kept}, $kept, 'what is kept is told there as here');
+	wait_until { (here(qw(task logs), $id))[1] =~ /line 3/ } 20, 'its lines are kept a moment later';
 	is(done('default viewer', qw(task logs), $id), do { my $log = (here(qw(task logs), $id))[1];
 		chomp $log; $log }, 'what it said, too');
 	like(done('default viewer', qw(task logs -n 1), $id), qr/\A\S+ INFO  line 3\z/, 'or the end of it');
@@ -291,6 +298,41 @@ subtest 'runs of definitions' => sub {
 		@{ json_quietly('default viewer', qw(cron history -n 100)) } } 20, 'all have ended';
 	same([qw(cron history often -n 2)], 'result');
 	same([qw(cron history -n 100)], 'result');
+};
+
+subtest 'the scheduler' => sub {
+	same([qw(scheduler status)], qw(enabled due lateness changed_by));
+	is(done('default admin', qw(scheduler stop)), 'no definition fires on any node', 'stopped');
+	like(done('acme viewer', qw(scheduler status)), qr/^running +no: nothing fires/, 'by anybody seen');
+	refused(qr/403 Forbidden/, 1, 'acme admin', qw(scheduler start));
+	is((here(qw(scheduler restart)))[1], "definitions fire\n", 'started from the node itself');
+	is(json('default admin', qw(scheduler start))->{running}, JSON::PP::true, 'which it was already');
+};
+
+subtest 'deployments' => sub {
+	for my $version (qw(v1 v2)) {
+		mkdir "$node_dir/$version.tree";
+		spew("$node_dir/$version.tree/$_", '') for $version eq 'v2' ? qw(file stay) : 'file';
+		run_command(30, 'tar', '-czf', "$node_dir/$version.tar.gz", '-C', "$node_dir/$version.tree", '.');
+	}
+	my ($exit, $out, $err) = there('default admin', qw(deploy push v1 --wait));
+	is($exit, 0, 'a release goes live') or diag("$out$err");
+	like($out, qr/^\S+ +\S+ +fetch +DONE .*^ {4}current -> releases\/v1\n.*\nshop v1: DONE\n\z/ms,
+		'with all its steps');
+	my $id = done('default admin', qw(deploy push v2 --app shop));
+	wait_until { json_quietly('default admin', qw(deploy show), $id)->{state} eq 'RUNNING' } 20;
+	is(done('default admin', qw(deploy abort)), 'shop v2 goes back', 'one is aborted');
+	unlink glob "$node_dir/shop/releases/*/stay";
+	($exit, $out) = there('default admin', qw(deploy show -f), $id);
+	is($exit, 1, 'and followed to its end');
+	like($out, qr/^shop v2: (?!DONE)/m, 'which is not that it is live');
+	same([qw(deploy list)], 'from');
+	same([qw(deploy show), $id], 'from');
+	refused(qr/409 Conflict: it is over/, 1, 'default admin', qw(deploy abort), $id);
+	refused(qr/shop: nothing is under way/, 1, 'default admin', qw(deploy abort));
+	refused(qr/shop has no earlier release/, 1, 'default admin', qw(deploy rollback));
+	refused(qr/is no version/, 2, 'default admin', qw(deploy push ../x));
+	refused(qr/403 Forbidden/, 1, $_, qw(deploy list --app shop)) for 'default operator', 'acme admin';
 };
 
 # A server that gives one answer after the other, and keeps what it was asked.
