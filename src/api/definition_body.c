@@ -171,15 +171,19 @@ static const char *definition_time(const struct call *call, int64_t us)
 	return arena_strdup(call->arena, iso_print(us, zone_utc(), text));
 }
 
-/* Which fields go with which type of schedule; the first of each is needed. */
+/* Which fields go with which type of schedule alone. */
 static const struct {
 	const char *type, *field;
+	bool is_needed;
 } definition_parts[] = {
-	{ "CRON", "cronExpression" },
-	{ "FIXED_RATE", "interval" },
-	{ "FIXED_DELAY", "interval" },
-	{ "ONCE", "runAt" },
+	{ "CRON", "cronExpression", true },
+	{ "CRON", "cronExpressions", false },
+	{ "CRON", "dialect", false },
+	{ "FIXED_RATE", "interval", true },
+	{ "FIXED_DELAY", "interval", true },
+	{ "ONCE", "runAt", true },
 };
+#define DEFINITION_PARTS (sizeof(definition_parts) / sizeof(*definition_parts))
 
 static void rule_put_span(
 	struct jsonw *j, const char *key, const struct call *call)
@@ -255,32 +259,64 @@ static const char *rule_field(const char *text)
 	return "scheduleType";
 }
 
+static bool definition_has(const struct call *call, const char *name)
+{
+	return field_get(&call->body, name)->is_set;
+}
+
+static bool definition_goes(const char *field, const char *type)
+{
+	size_t i;
+
+	for (i = 0; i < DEFINITION_PARTS; i++)
+		if (strcmp(definition_parts[i].field, field) == 0 &&
+			strcmp(definition_parts[i].type, type) == 0)
+			return true;
+	return false;
+}
+
 /* Each field belongs to its type of schedule, and the type has its field. */
 static bool definition_check_parts(
 	const struct call *call, struct field_faults *faults)
 {
-	const char *type = definition_text(call, "scheduleType");
-	size_t i, n = sizeof(definition_parts) / sizeof(*definition_parts);
-	const char *wanted = NULL;
+	const char *type = definition_text(call, "scheduleType"), *field;
+	const char *wrong = NULL; /* interval is there twice */
+	bool is_both = definition_has(call, "cronExpression") &&
+		       definition_has(call, "cronExpressions");
+	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (strcmp(definition_parts[i].type, type) == 0)
-			wanted = definition_parts[i].field;
-	for (i = 0; i < n; i++) {
-		const char *name = definition_parts[i].field;
-
-		if (strcmp(name, wanted) != 0 &&
-			field_get(&call->body, name)->is_set &&
-			(i == 0 || strcmp(name, definition_parts[i - 1].field)))
-			field_fault(faults, call->arena, name,
+	for (i = 0; i < DEFINITION_PARTS; i++) {
+		field = definition_parts[i].field;
+		if (definition_has(call, field) &&
+			!definition_goes(field, type) &&
+			(wrong == NULL || strcmp(wrong, field) != 0)) {
+			field_fault(faults, call->arena, field,
 				"does not go with scheduleType %s", type);
+			wrong = field;
+		}
+		if (definition_parts[i].is_needed &&
+			strcmp(definition_parts[i].type, type) == 0 &&
+			!definition_has(call, field) &&
+			!definition_has(call, "cronExpressions"))
+			field_fault(faults, call->arena, field,
+				"is missing: scheduleType %s needs it", type);
 	}
-	if (!field_get(&call->body, wanted)->is_set &&
-		!(strcmp(type, "CRON") == 0 &&
-			field_get(&call->body, "cronExpressions")->is_set))
-		field_fault(faults, call->arena, wanted,
-			"is missing: scheduleType %s needs it", type);
+	if (is_both)
+		field_fault(faults, call->arena, "cronExpressions",
+			"does not go with cronExpression: one of the two");
 	return faults->count == 0;
+}
+
+static void definition_check_name(
+	const struct call *call, struct field_faults *faults)
+{
+	const char *at = definition_text(call, "taskName");
+
+	while ((unsigned char)*at >= ' ' && *at != 0x7f)
+		at++;
+	if (*at != '\0')
+		field_fault(faults, call->arena, "taskName",
+			"has a control character in it");
 }
 
 static void definition_check_handler(
@@ -320,6 +356,22 @@ const char *definition_body_next(
 		call, rule_next(rule, wall_now_us(), RULE_NO_END));
 }
 
+/* One that is enabled has a time to come. */
+static void definition_check_next(const struct call *call,
+	const struct rule *rule, const char *next, struct field_faults *faults)
+{
+	const char *field = "cronExpression";
+
+	if (next != NULL || strcmp(definition_bool(call, "enabled"), "true"))
+		return;
+	if (rule_type(rule) == RULE_ONCE)
+		field = "runAt";
+	else if (definition_has(call, "endTime"))
+		field = "endTime";
+	field_fault(faults, call->arena, field,
+		"it would never fire: its times are over, or there is none");
+}
+
 /* The rule's parameters; a rule that can't be read is a fault. */
 static void definition_take_rule(const struct call *call,
 	const char *values[DEFINITION_VALUES], struct field_faults *faults)
@@ -343,6 +395,7 @@ static void definition_take_rule(const struct call *call,
 	values[VALUE_START] = definition_time(call, rule_start(rule));
 	values[VALUE_END] = definition_time(call, rule_end(rule));
 	values[VALUE_NEXT] = definition_body_next(call, rule);
+	definition_check_next(call, rule, values[VALUE_NEXT], faults);
 	rule_free(rule);
 }
 
@@ -411,6 +464,7 @@ bool definition_body_read(
 
 	if (definition_check_parts(call, &faults))
 		definition_take_rule(call, values, &faults);
+	definition_check_name(call, &faults);
 	definition_check_handler(call, &faults);
 	definition_check_topic(call, &faults);
 	hidden_check(call, &call->body, "", &faults);

@@ -422,6 +422,11 @@ static void definition_enable_next(struct call *call)
 	}
 	next = definition_body_next(call, rule);
 	rule_free(rule);
+	if (next == NULL) {
+		call_reply_problem(
+			call, 409, "it would never fire: its times are over");
+		return;
+	}
 	definition_set_status(call, "ENABLED", next, text,
 		definition_on_enabled, definition_enabled);
 }

@@ -158,11 +158,14 @@ subtest 'a definition' => sub {
 	$a = $api->call('POST', "$path/$d->{id}/enable", $token{operator});
 	ok($a->{body}{enabled} && defined $a->{body}{nextFire}, 'it is enabled again');
 
+	status_is($api->call('PUT', "$path/$d->{id}", $token{operator}, { %daily, enabled => \0,
+		endTime => '2001-01-01T00:00:00Z' }), 200, 'it may be over when it is disabled');
+	status_is($api->call('POST', "$path/$d->{id}/enable", $token{operator}), 409, 'but not enabled');
 	status_is($api->call('DELETE', "$path/$d->{id}", $token{operator}), 204, 'it is deleted');
 	status_is($api->call('GET', "$path/$d->{id}", $token{viewer}), 404, 'and gone');
 	is($api->pg->psql(q{SELECT string_agg(action, ' ' ORDER BY id) FROM reeve.audit_log}),
 		'createDefinition updateDefinition updateDefinition updateDefinition'
-		. ' disableDefinition enableDefinition deleteDefinition',
+		. ' disableDefinition enableDefinition updateDefinition deleteDefinition',
 		'each change is in the audit log');
 };
 
@@ -182,6 +185,14 @@ subtest 'what does not fit' => sub {
 	$refused->({ timeZone => 'Mars/Olympus' }, 'timeZone: ');
 	$refused->({ interval => 1000 }, 'interval: does not go with scheduleType CRON');
 	$refused->({ scheduleType => 'WEEKLY' }, 'scheduleType: must be one of CRON');
+	$refused->({ cronExpressions => ['@hourly'] }, 'cronExpressions: does not go with cronExp');
+	my %once = (cronExpression => undef, scheduleType => 'ONCE', runAt => '2099-01-01T00:00:00Z');
+	$refused->({ %once, cronExpressions => ['@hourly'] }, 'cronExpressions: does not go with sch');
+	$refused->({ %once, dialect => 'quartz' }, 'dialect: does not go with scheduleType ONCE');
+	$refused->({ %once, runAt => '2001-01-01T00:00:00Z' }, 'runAt: it would never fire');
+	$refused->({ cronExpression => '0 0 30 2 *' }, 'cronExpression: it would never fire');
+	$refused->({ endTime => '2001-01-01T00:00:00Z' }, 'endTime: it would never fire');
+	$refused->({ taskName => "a\eb" }, 'taskName: has a control character');
 	$refused->({ nope => 1 }, 'nope: there is no such field');
 	$refused->({ taskParams => '[1]' }, 'taskParams: must be an object');
 	$refused->({ topic => 'High!' }, 'topic: is a name of a-z');
