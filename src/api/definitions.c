@@ -123,14 +123,30 @@ static void definition_on_one(struct call *call, const struct pg_result *r)
 	answer_one(call, r);
 }
 
-/* A change: column 0 is the version that was there, NULL when none was; the
- * definition is after it, NULL when the version was another. */
+/* Of a file of a node, which would have it back with its next reload. */
+#define DEFINITION_FILED \
+	"(old.source LIKE 'file:%' AND old.source NOT LIKE '% (gone)')"
+#define DEFINITION_WAS                                   \
+	"CASE WHEN " DEFINITION_FILED " THEN old.source" \
+	" ELSE old.version::text END"
+
+/* A change: column 0 is the version that was there, or the file that it is of
+ * and that says what it is; the definition is after it, NULL when the version
+ * was another. */
 static void definition_on_changed(struct call *call, const struct pg_result *r)
 {
+	static const char file[] = "file:";
 	struct jsonw j;
 
 	if (pg_result_rows(r) == 0 || pg_result_text(r, 0, 0) == NULL) {
 		call_fail(call, 404, "there is no such definition");
+	} else if (strncmp(pg_result_text(r, 0, 0), file, sizeof(file) - 1) ==
+		   0) {
+		call_fail(call, 409,
+			arena_printf(call->arena,
+				"it comes from the process.yaml of %s: change "
+				"it there",
+				pg_result_text(r, 0, 0) + sizeof(file) - 1));
 	} else if (pg_result_text(r, 0, 1) == NULL) {
 		call_fail(call, 412,
 			"it has changed since: get it again, and then change "
@@ -192,7 +208,7 @@ static const struct pg_statement definition_update = {
 		" old.status = $20 THEN d.next_fire WHEN $4 = 'FIXED_DELAY' AND"
 		" reeve.definition_is_busy(d.id) THEN NULL"
 		" ELSE $21::timestamptz END"
-		" FROM old WHERE d.id = old.id"
+		" FROM old WHERE d.id = old.id AND NOT " DEFINITION_FILED
 		" AND ($28::bigint IS NULL OR old.version = $28::bigint)"
 		" RETURNING d.*),"
 		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
@@ -200,7 +216,7 @@ static const struct pg_statement definition_update = {
 		" SELECT new.tenant_id, $23, 'updateDefinition', 'definition',"
 		" new.id, to_jsonb(old) - 'secret_params',"
 		" to_jsonb(new) - 'secret_params', $24 FROM old, new)"
-		" SELECT old.version, " DEFINITION_COLUMNS(
+		" SELECT " DEFINITION_WAS ", " DEFINITION_COLUMNS(
 			"new") " FROM old LEFT JOIN new ON true",
 	.params = DEFINITION_VALUES,
 };
@@ -234,14 +250,15 @@ static const struct pg_statement definition_delete = {
 	.text = "WITH old AS (SELECT * FROM reeve.task_definitions"
 		" WHERE id = $1::uuid AND tenant_id = $2 FOR UPDATE),"
 		" gone AS (DELETE FROM reeve.task_definitions d USING old"
-		" WHERE d.id = old.id"
+		" WHERE d.id = old.id AND NOT " DEFINITION_FILED
 		" AND ($5::bigint IS NULL OR old.version = $5::bigint)"
 		" RETURNING d.id),"
 		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
 		" action, object, object_id, before, request_id)"
 		" SELECT old.tenant_id, $3, 'deleteDefinition', 'definition',"
 		" old.id, to_jsonb(old) - 'secret_params', $4 FROM old, gone)"
-		" SELECT old.version, gone.id FROM old LEFT JOIN gone ON true",
+		" SELECT " DEFINITION_WAS ", gone.id"
+		" FROM old LEFT JOIN gone ON true",
 	.params = 5,
 };
 

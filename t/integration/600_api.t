@@ -169,6 +169,20 @@ subtest 'a definition' => sub {
 		'each change is in the audit log');
 };
 
+subtest 'a definition of a file' => sub {
+	my $id = $api->call('POST', $path, $token{operator}, { %daily, taskName => 'filed' })->{body}{id};
+	my $source = sub { $api->pg->psql("UPDATE reeve.task_definitions SET source = '$_[0]' WHERE id = '$id'") };
+	$source->('file:n1');
+	my $a = $api->call('PUT', "$path/$id", $token{operator}, { %daily, taskName => 'filed' });
+	status_is($a, 409, 'is for its file to change');
+	like($a->{body}{detail}, qr/process\.yaml of n1/, 'which is told');
+	status_is($api->call('DELETE', "$path/$id", $token{operator}), 409, 'or to let go');
+	status_is($api->call('POST', "$path/$id/disable", $token{operator}), 200, 'it may be disabled');
+	$source->('file:n1 (gone)');
+	status_is($api->call('DELETE', "$path/$id", $token{operator}), 204,
+		'and deleted when the file has it no more');
+};
+
 subtest 'what does not fit' => sub {
 	my $refused = sub {
 		my ($change, $wanted) = @_;
