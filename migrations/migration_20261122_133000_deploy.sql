@@ -14,7 +14,7 @@ CREATE TABLE reeve.deployments (
 	state text NOT NULL DEFAULT 'QUEUED' CHECK (state IN ('QUEUED', 'RUNNING',
 		'DONE', 'FAILED', 'ROLLED_BACK', 'ABORTED')),
 	reason text, -- why it did not come to be, or on which nodes
-	canary_nodes int, -- so many take it first; NULL: it is no canary
+	canary_nodes int, -- so many take it first; 0: there is one; NULL: it is no canary
 	is_abort_asked boolean NOT NULL DEFAULT false,
 	is_back boolean NOT NULL DEFAULT false, -- every node goes back
 	created_by text NOT NULL DEFAULT '',
@@ -53,6 +53,8 @@ CREATE TABLE reeve.deployment_nodes (
 	is_lowered boolean NOT NULL DEFAULT false,
 	is_switched boolean NOT NULL DEFAULT false,
 	switched_at timestamptz,
+	canaries text, -- POOL.INDEX of the consumers that run it before the node does
+	canaries_at timestamptz,
 	reason text,
 	PRIMARY KEY (deployment_id, node)
 );

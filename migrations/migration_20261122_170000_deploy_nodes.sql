@@ -5,7 +5,8 @@
 -- What a node has to do; reeve.deploy_look tells it.
 CREATE TYPE reeve.deploy_work AS (id uuid, kind text, version text, state text, step text,
 	fence bigint, from_version text, is_known boolean, consumers text, is_lowered boolean,
-	is_switched boolean, is_abort_asked boolean, is_canary boolean);
+	is_switched boolean, is_abort_asked boolean, is_canary boolean, is_share boolean,
+	canaries text);
 
 -- The row is the holder's for the next five seconds.
 CREATE FUNCTION reeve.deploy_hold(d reeve.deployments, n reeve.deployment_nodes, by_holder text)
@@ -20,7 +21,7 @@ BEGIN
 		RETURNING * INTO n;
 	RETURN ROW(d.id, d.kind, d.version, n.state, n.step, n.fence, n.from_version, n.is_known,
 		n.consumers, n.is_lowered, n.is_switched, d.is_abort_asked,
-		n.is_canary)::reeve.deploy_work;
+		n.is_canary, d.canary_nodes IS NOT DISTINCT FROM 0, n.canaries)::reeve.deploy_work;
 END $$;
 
 -- Begin the oldest that waits.  None: nothing waits, or another runs.
@@ -54,11 +55,11 @@ BEGIN
 		WHERE m.app = of_app AND m.seen_at > now() - interval '30 days';
 	SELECT count(*) INTO nodes FROM reeve.deployment_nodes
 		WHERE deployment_id = d.id AND state = 'WAITING';
-	-- At least one, and not all when there are more.
+	-- Never all of them, and none of one: there it is a share of the consumers.
 	RETURN QUERY UPDATE reeve.deployments SET canary_nodes = CASE strategy WHEN 'canary' THEN
-			greatest(1, least(nodes - 1, CASE right(share, 1) WHEN '%'
+			least(nodes - 1, CASE right(share, 1) WHEN '%'
 				THEN ceil(nodes * rtrim(share, '%')::numeric / 100)::int
-				ELSE share::int END)) END
+				ELSE share::int END) END
 		WHERE id = d.id RETURNING *;
 END $$;
 

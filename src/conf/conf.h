@@ -52,6 +52,8 @@ struct conf_kind {
 	 * err, and ret_setting the kind's row to blame. */
 	int (*check)(const struct conf_pool *pool, const char **ret_setting,
 		struct err *err);
+	/* Where the releases of an application are; NULL: it has none. */
+	const char *(*root)(const struct conf_pool *pool);
 };
 
 enum conf_restart {

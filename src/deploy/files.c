@@ -241,10 +241,11 @@ int files_current(
 	return rc;
 }
 
-int files_switch(const char *root, const char *version, struct err *err)
+int files_link(const char *root, const char *link, const char *version,
+	struct err *err)
 {
-	char *path = xasprintf("%s/current", root);
-	char *fresh = xasprintf("%s/current.new", root);
+	char *path = xasprintf("%s/%s", root, link);
+	char *fresh = xasprintf("%s/%s.new", root, link);
 	char *target = xasprintf(FILES_RELEASES "%s", version);
 	int rc = 0;
 
@@ -260,5 +261,28 @@ int files_switch(const char *root, const char *version, struct err *err)
 	free(path);
 	free(fresh);
 	free(target);
+	return rc;
+}
+
+int files_switch(const char *root, const char *version, struct err *err)
+{
+	return files_link(root, "current", version, err);
+}
+
+int files_write(const char *path, const char *text, struct err *err)
+{
+	char *fresh = xasprintf("%s.new", path);
+	size_t len = strlen(text);
+	int fd, rc = 0;
+
+	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd == -1 || fchmod(fd, 0644) == -1 ||
+		write(fd, text, len) != (ssize_t)len || fsync(fd) == -1)
+		rc = err_errno(err, "%s", fresh);
+	if (fd != -1)
+		close(fd);
+	if (rc == 0)
+		rc = files_rename(fresh, path, err);
+	free(fresh);
 	return rc;
 }

@@ -39,5 +39,10 @@ int files_current(
 	const char *root, char *ret_version, size_t size, struct err *err);
 /* Make it lead to another, by one rename; "": to none. */
 int files_switch(const char *root, const char *version, struct err *err);
+/* The same of another link than current. */
+int files_link(const char *root, const char *link, const char *version,
+	struct err *err);
+/* Replace a file that all may read, by one rename. */
+int files_write(const char *path, const char *text, struct err *err);
 
 #endif

@@ -30,7 +30,9 @@ const char *const step_names[STEP_COUNT] = {
 	[STEP_GATE] = "gate",
 	[STEP_LOWER] = "lower",
 	[STEP_BEFORE_SWITCH] = "before_switch",
+	[STEP_CANARY] = "canary",
 	[STEP_SWITCH] = "switch",
+	[STEP_WHOLE] = "whole",
 	[STEP_RELOAD] = "reload",
 	[STEP_AFTER_SWITCH] = "after_switch",
 	[STEP_WATCH] = "watch",
@@ -43,8 +45,12 @@ static const enum step job_forward[] = { STEP_FETCH, STEP_VERIFY, STEP_UNPACK,
 	STEP_PREPARE, STEP_GATE, STEP_LOWER, STEP_BEFORE_SWITCH, STEP_SWITCH,
 	STEP_RELOAD, STEP_AFTER_SWITCH, STEP_WATCH, STEP_RESTORE, STEP_PRUNE,
 	STEP_NONE };
+static const enum step job_share[] = { STEP_FETCH, STEP_VERIFY, STEP_UNPACK,
+	STEP_PREPARE, STEP_GATE, STEP_BEFORE_SWITCH, STEP_CANARY, STEP_LOWER,
+	STEP_SWITCH, STEP_WHOLE, STEP_RELOAD, STEP_AFTER_SWITCH, STEP_WATCH,
+	STEP_RESTORE, STEP_PRUNE, STEP_NONE };
 static const enum step job_backward[] = { STEP_LOWER, STEP_SWITCH, STEP_RELOAD,
-	STEP_RESTORE, STEP_ROLLBACK, STEP_NONE };
+	STEP_WHOLE, STEP_RESTORE, STEP_ROLLBACK, STEP_NONE };
 
 /* $1 deployment, $2 node, $3 fence, $4 step */
 static const struct pg_statement job_begin_step = {
@@ -130,7 +136,9 @@ static void job_copy(char *to, size_t size, const char *from)
 /* The step that follows, of the way the job goes. */
 static enum step job_after(const struct job *job, enum step step)
 {
-	const enum step *way = job->is_back ? job_backward : job_forward;
+	const enum step *way = job->is_back    ? job_backward
+			       : job->is_share ? job_share
+					       : job_forward;
 
 	if (step == STEP_NONE)
 		return way[0];
@@ -172,6 +180,7 @@ struct job *job_new(struct deploy *d, const struct pg_result *r)
 {
 	struct job *job = xcalloc(1, sizeof(*job));
 	const char *consumers = pg_result_text(r, 0, 8);
+	const char *canaries = pg_result_text(r, 0, 14);
 	enum step step;
 	struct err err;
 
@@ -188,6 +197,8 @@ struct job *job_new(struct deploy *d, const struct pg_result *r)
 	job->is_lowered = *job_text(r, 9) == 't';
 	job->is_switched = *job_text(r, 10) == 't';
 	job->is_canary = *job_text(r, 12) == 't';
+	job->is_share = *job_text(r, 13) == 't';
+	job->canaries = canaries != NULL ? xstrdup(canaries) : NULL;
 	(void)switch_read_from(job, &err);
 	log_info("deployment %s: %s of %s %s%s", job->id,
 		job->is_push ? "push" : "rollback", d->pool->name, job->version,
@@ -212,6 +223,7 @@ void job_free(struct job *job)
 	for (i = 0; i < JOB_WORDS_MAX; i++)
 		free(job->words[i]);
 	free(job->consumers);
+	free(job->canaries);
 	free(job);
 }
 
@@ -503,7 +515,8 @@ static const char *job_end_state(const struct job *job)
 {
 	if (!job->is_back)
 		return "DONE";
-	return job->is_switched ? "ROLLED_BACK" : "FAILED";
+	return job->is_switched || job->canaries != NULL ? "ROLLED_BACK"
+							 : "FAILED";
 }
 
 static void job_end(struct job *job)
@@ -643,7 +656,9 @@ void (*const step_begin[STEP_COUNT])(struct job *job) = {
 	[STEP_GATE] = step_gate,
 	[STEP_LOWER] = step_lower,
 	[STEP_BEFORE_SWITCH] = step_before_switch,
+	[STEP_CANARY] = step_canary,
 	[STEP_SWITCH] = step_switch,
+	[STEP_WHOLE] = step_whole,
 	[STEP_RELOAD] = step_reload,
 	[STEP_AFTER_SWITCH] = step_after_switch,
 	[STEP_WATCH] = step_watch,

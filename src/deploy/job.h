@@ -4,7 +4,9 @@
  *
  *	forward	fetch verify unpack prepare gate lower before_switch switch
  *		reload after_switch watch restore prune
- *	back	lower switch reload restore rollback
+ *	share	fetch verify unpack prepare gate before_switch canary lower
+ *		switch whole reload after_switch watch restore prune
+ *	back	lower switch reload whole restore rollback
  *
  * A step is written down before it begins, and may be begun again by whoever
  * comes after a crash: it finds its work done and goes on.  Every write says
@@ -58,7 +60,9 @@ enum step {
 	STEP_GATE,
 	STEP_LOWER,
 	STEP_BEFORE_SWITCH,
+	STEP_CANARY,
 	STEP_SWITCH,
+	STEP_WHOLE,
 	STEP_RELOAD,
 	STEP_AFTER_SWITCH,
 	STEP_WATCH,
@@ -81,6 +85,8 @@ struct job {
 	bool is_lowered, is_switched;
 	bool is_back;
 	bool is_canary;  /* the other nodes wait for how it does here */
+	bool is_share;   /* of the consumers first: there is no other node */
+	char *canaries;  /* POOL.INDEX of each, a space between; NULL: none */
 	bool is_lenient; /* the step goes on when its command fails */
 	bool is_over;    /* its end is being told */
 	unsigned turn;   /* what was asked in an earlier one is of no use */
@@ -97,7 +103,7 @@ struct job {
 	struct loop_timer *timer;
 	struct loop_timer *show; /* the output of a command that goes on */
 	void (*again)(struct job *job); /* of the timer */
-	void (*after)(struct job *job); /* of the command */
+	void (*after)(struct job *job); /* of the command, or the pools */
 	char program[64];
 	char *words[JOB_WORDS_MAX];
 	char **env;       /* of hooks, NULL at the end; NULL: none */
@@ -171,6 +177,9 @@ void release_drop_archive(const struct job *job);
 /* What is current here, unless that was written down.  0, or -1 with err. */
 int switch_read_from(struct job *job, struct err *err);
 
+/* Look at how the new release does, for so long: the end of this step. */
+void watch_begin(struct job *job, int64_t us);
+
 /* What begins each step: release.c, lower.c, switch.c, watch.c. */
 extern void (*const step_begin[STEP_COUNT])(struct job *job);
 
@@ -181,6 +190,8 @@ void step_prepare(struct job *job);
 void step_gate(struct job *job);
 void step_lower(struct job *job);
 void step_before_switch(struct job *job);
+void step_canary(struct job *job);
+void step_whole(struct job *job);
 void step_switch(struct job *job);
 void step_reload(struct job *job);
 void step_after_switch(struct job *job);

@@ -295,10 +295,18 @@ static int options_check(
 	return options_check_counts(o, ret_setting, err);
 }
 
+static const char *options_root(const struct conf_pool *pool)
+{
+	const struct deploy_options *o = pool->own;
+
+	return o->root;
+}
+
 const struct conf_kind conf_kind_deploy = {
 	.name = "deploy",
 	.options = deploy_options,
 	.size = sizeof(struct deploy_options),
 	.uses_database = true,
 	.check = options_check,
+	.root = options_root,
 };

@@ -48,6 +48,31 @@ static const struct pg_statement watch_failures = {
 	.params = 2,
 };
 
+/* The same of the consumers that run it before their node does, of all before the
+ * deployment began, and of the others since. */
+static const struct pg_statement watch_canaries = {
+	.name = "deploy_failures_canaries",
+	.text = "SELECT count(*) FILTER (WHERE is_here AND is_new),"
+		" count(*) FILTER (WHERE is_here AND is_new AND is_failed),"
+		" count(*) FILTER (WHERE is_old),"
+		" count(*) FILTER (WHERE is_old AND is_failed),"
+		" count(*) FILTER (WHERE NOT is_here AND is_new),"
+		" count(*) FILTER (WHERE NOT is_here AND is_new AND is_failed)"
+		" FROM (SELECT split_part(substr(i.worker,"
+		" length(n.node) + 2), '/', 1)"
+		" = ANY (string_to_array(n.canaries, ' ')) AS is_here,"
+		" i.start_time > n.canaries_at AS is_new,"
+		" i.end_time <= d.started_at AS is_old,"
+		" i.status IN ('FAILED', 'TIMEOUT') AS is_failed"
+		" FROM reeve.deployments d"
+		" JOIN reeve.deployment_nodes n ON n.deployment_id = d.id"
+		" JOIN reeve.task_instances i ON i.execution_node = n.node"
+		" AND i.id >= reeve.uuid_floor(d.started_at -"
+		" interval '1 hour') AND i.end_time IS NOT NULL"
+		" WHERE d.id = $2::uuid AND n.node = $1) t",
+	.params = 2,
+};
+
 /* Hooks --------------------------------------------------------------- */
 
 static size_t watch_count_lines(const char *text)
@@ -168,7 +193,7 @@ static void watch_tidy(struct job *job)
 
 void step_rollback(struct job *job)
 {
-	if (job->is_switched)
+	if (job->is_switched || job->canaries != NULL)
 		watch_hook(job, &job->deploy->options->rollback, job->from,
 			watch_tidy);
 	else
@@ -335,8 +360,10 @@ static void watch_look_at_failures(struct job *job)
 	ask->deploy = job->deploy;
 	memcpy(ask->id, job->id, sizeof(ask->id));
 	ask->turn = job->turn;
-	if (pg_query(job->deploy->pg, &watch_failures, values,
-		    watch_on_failures, ask) != 0) {
+	if (pg_query(job->deploy->pg,
+		    job->step == STEP_CANARY ? &watch_canaries
+					     : &watch_failures,
+		    values, watch_on_failures, ask) != 0) {
 		free(ask);
 		watch_good(job);
 	}
@@ -474,12 +501,16 @@ static void watch_look(struct job *job)
 		watch_look_at_queue(job);
 }
 
+void watch_begin(struct job *job, int64_t us)
+{
+	job->bad = 0;
+	job->until_us = clock_now() + us;
+	watch_look(job);
+}
+
 void step_watch(struct job *job)
 {
 	const struct deploy_options *o = job->deploy->options;
 
-	job->bad = 0;
-	job->until_us = clock_now() +
-			(job->is_canary ? o->canary_for_us : o->health_for_us);
-	watch_look(job);
+	watch_begin(job, job->is_canary ? o->canary_for_us : o->health_for_us);
 }

@@ -19,6 +19,7 @@
 #include "queue/regain.h"
 #include "queue/topic.h"
 #include "queue/track.h"
+#include "task/canary.h"
 
 /* Outcomes on their way, beyond which no more is read. */
 #define QUEUE_FINISHING_MAX (4 * CONSUMER_BATCH)
@@ -247,6 +248,7 @@ static void *queue_start(struct worker *w, struct err *err)
 	c->rest = loop_timer_new(c->loop, queue_on_rest, c);
 	lease_start(c);
 	worker_on_trim(w, queue_on_trim, c);
+	(void)canary_join(c->conf, c->pool->name, child->index);
 	c->handlers = handlers_new(c->loop, c->conf, &ctx, err);
 	if (c->handlers == NULL || track_start(c, err) != 0 ||
 		queue_open(c, err) != 0) {

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 noinst_LIBRARIES += src/task/libtask.a
 src_task_libtask_a_SOURCES =
+src_task_libtask_a_SOURCES += src/task/canary.c
+src_task_libtask_a_SOURCES += src/task/canary.h
 src_task_libtask_a_SOURCES += src/task/handler.c
 src_task_libtask_a_SOURCES += src/task/handler.h
 src_task_libtask_a_SOURCES += src/task/handler_call.c

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "task/canary.h"
 #include "task/task.h"
 #include "tap.h"
 
@@ -295,6 +296,32 @@ static void test_pause(void)
 	ok(task_retry_pause(&r, 3) > 0, "also for the longest of all");
 }
 
+static void is_canary(const char *wanted, const char *text, const char *what)
+{
+	char *changed = canary_text(text, "/srv/shop");
+
+	if (wanted == NULL)
+		ok(changed == NULL, "%s", what);
+	else
+		is_str(wanted, changed, "%s", what);
+	free(changed);
+}
+
+static void test_canary(void)
+{
+	is_canary("/srv/shop/canary", "/srv/shop/current", "the link itself");
+	is_canary("cd /srv/shop/canary && a=/srv/shop/canary/b sh",
+		"cd /srv/shop/current && a=/srv/shop/current/b sh",
+		"each in a line of the shell");
+	is_canary("/srv/shop/currently:/srv/shop/canary:/srv/shop/current.old",
+		"/srv/shop/currently:/srv/shop/current:/srv/shop/current.old",
+		"and no longer name");
+	is_canary(
+		NULL, "/srv/shop/current_x /srv/shop/releases/current", "none");
+	is_canary(NULL, "/data/srv/shop/current", "nor that of another root");
+	is_canary(NULL, "", "nothing");
+}
+
 int main(void)
 {
 	test_minimal();
@@ -305,5 +332,6 @@ int main(void)
 	test_errors();
 	test_states();
 	test_pause();
+	test_canary();
 	return tap_done();
 }
