@@ -212,7 +212,10 @@ CREATE INDEX task_instances_definition ON reeve.task_instances (task_definition_
 	WHERE task_definition_id IS NOT NULL;
 CREATE INDEX task_instances_parent ON reeve.task_instances (parent_id, id)
 	WHERE parent_id IS NOT NULL;
--- Not of RUNNING: each task would pay for it twice, at its begin and its end.
+-- Of each state that is looked for by itself, and of few rows: what waits, what
+-- runs (whoever asks, and those who look for orphans), what went wrong.
+CREATE INDEX task_instances_running ON reeve.task_instances (id)
+	WHERE status = 'RUNNING';
 CREATE INDEX task_instances_pending ON reeve.task_instances (id)
 	WHERE status = 'PENDING';
 CREATE INDEX task_instances_failed ON reeve.task_instances (id)

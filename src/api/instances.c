@@ -139,22 +139,25 @@ static const struct pg_statement instance_plan = {
 		" true), set_config('enable_sort', 'off', true)",
 };
 
-#define INSTANCE_LIST(behind, order)                                 \
-	"SELECT i.id, " INSTANCE_ITEM_COLUMNS                        \
-	" FROM reeve.task_instances i WHERE i.tenant_id = $3"        \
-	" AND ($2::uuid IS NULL OR i.id " behind " $2::uuid)"        \
-	" AND ($4::text IS NULL OR i.status = $4)"                   \
-	" AND ($5::uuid IS NULL OR i.task_definition_id = $5::uuid)" \
-	" AND ($6::text IS NULL OR i.handler = $6)"                  \
-	" AND ($7::text IS NULL OR i.execution_node = $7)"           \
-	" AND ($8::text IS NULL OR i.topic = $8)"                    \
-	" AND ($9::uuid IS NULL OR i.parent_id = $9::uuid)"          \
-	" AND ($10::bigint IS NULL OR i.id >= reeve.uuid_floor("     \
-	"'epoch'::timestamptz + $10::bigint * interval '1 us'))"     \
-	" AND ($11::bigint IS NULL OR i.id < reeve.uuid_floor("      \
-	"'epoch'::timestamptz + $11::bigint * interval '1 us'))"     \
-	" AND ($12::text IS NULL OR i.trigger = $12)"                \
-	" ORDER BY i.id " order " LIMIT $1::int"
+#define INSTANCE_LIST(behind, order)                                               \
+	"SELECT i.id, " INSTANCE_ITEM_COLUMNS                                      \
+	" FROM reeve.task_instances i WHERE CASE WHEN"                             \
+	" $4 = 'RUNNING' THEN " INSTANCE_RUNS_OF(                                  \
+		"$3") " ELSE"                                                      \
+		      " i.tenant_id = $3 END"                                      \
+		      " AND ($2::uuid IS NULL OR i.id " behind " $2::uuid)"        \
+		      " AND ($4::text IS NULL OR i.status = $4)"                   \
+		      " AND ($5::uuid IS NULL OR i.task_definition_id = $5::uuid)" \
+		      " AND ($6::text IS NULL OR i.handler = $6)"                  \
+		      " AND ($7::text IS NULL OR i.execution_node = $7)"           \
+		      " AND ($8::text IS NULL OR i.topic = $8)"                    \
+		      " AND ($9::uuid IS NULL OR i.parent_id = $9::uuid)"          \
+		      " AND ($10::bigint IS NULL OR i.id >= reeve.uuid_floor("     \
+		      "'epoch'::timestamptz + $10::bigint * interval '1 us'))"     \
+		      " AND ($11::bigint IS NULL OR i.id < reeve.uuid_floor("      \
+		      "'epoch'::timestamptz + $11::bigint * interval '1 us'))"     \
+		      " AND ($12::text IS NULL OR i.trigger = $12)"                \
+		      " ORDER BY i.id " order " LIMIT $1::int"
 
 static const char *const instance_orders[] = { "-createdAt", "createdAt",
 	NULL };

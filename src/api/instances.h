@@ -31,6 +31,10 @@ extern const struct field instance_log_fields[];
 #define INSTANCE_COLUMNS      \
 	INSTANCE_ITEM_COLUMNS \
 	", i.execution_params, i.result, i.errors, i.secret_names"
+/* Where i.status is RUNNING: is it the tenant's?  In words that only the index
+ * of what runs goes with, which has few rows, of whatever tenant; the one of
+ * the tenant's runs has all of them. */
+#define INSTANCE_RUNS_OF(tenant) "i.tenant_id COLLATE \"C\" = " tenant
 /* One, by id and tenant: INSTANCE_COLUMNS. */
 extern const struct pg_statement instance_get;
 

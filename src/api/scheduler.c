@@ -110,10 +110,11 @@ static const struct pg_statement scheduler_plan = {
 static const struct pg_statement scheduler_running = {
 	.name = "api_scheduler_running",
 	.text = "SELECT i.id, " INSTANCE_ITEM_COLUMNS
-		" FROM reeve.task_instances i WHERE i.tenant_id = $3"
-		" AND i.status = 'RUNNING'"
-		" AND ($2::uuid IS NULL OR i.id < $2::uuid)"
-		" ORDER BY i.id DESC LIMIT $1::int",
+		" FROM reeve.task_instances i"
+		" WHERE " INSTANCE_RUNS_OF(
+			"$3") " AND i.status = 'RUNNING'"
+			      " AND ($2::uuid IS NULL OR i.id < $2::uuid)"
+			      " ORDER BY i.id DESC LIMIT $1::int",
 	.params = 3,
 };
 
