@@ -538,6 +538,12 @@ BEGIN
 	IF was.status = 'PENDING' OR (was.status = 'RUNNING' AND was.children > 0) THEN
 		UPDATE task_instances t SET status = 'CANCELLED', is_held = false,
 			end_time = clock_timestamp() WHERE t.id = task;
+		IF was.children = 0 THEN
+			INSERT INTO task_ends AS e (tenant_id, minute, part, cancelled)
+				VALUES (was.tenant_id, date_trunc('minute', now()), pg_backend_pid(), 1)
+				ON CONFLICT (tenant_id, minute, part)
+				DO UPDATE SET cancelled = e.cancelled + 1;
+		END IF;
 		DELETE FROM outbox o WHERE o.instance_id = task;
 		PERFORM runs_ended(ARRAY[task]);
 		PERFORM task_cancel(t.id) FROM task_instances t
@@ -646,6 +652,22 @@ CREATE TABLE reeve.crontab_statistics (
 	lateness_ms_max bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (task_definition_id, day)
 );
+
+-- Ends of runs, parents apart, counted by those who end them: a row for each
+-- minute and connection, so that nobody waits for another.
+CREATE TABLE reeve.task_ends (
+	tenant_id text NOT NULL,
+	minute timestamptz NOT NULL,
+	part int NOT NULL, -- pg_backend_pid
+	success bigint NOT NULL DEFAULT 0,
+	failed bigint NOT NULL DEFAULT 0, -- and TIMEOUT
+	cancelled bigint NOT NULL DEFAULT 0,
+	timed bigint NOT NULL DEFAULT 0, -- of these so many took
+	duration_ms bigint NOT NULL DEFAULT 0, -- so long together
+	PRIMARY KEY (tenant_id, minute, part)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+COMMENT ON TABLE reeve.task_ends IS
+	'Ends of runs by minute, for a week; SUM them over part.';
 
 -- Partitions ---------------------------------------------------------------
 

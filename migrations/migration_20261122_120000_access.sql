@@ -86,7 +86,7 @@ COMMENT ON FUNCTION reeve.iso IS 'A time as the API writes it.';
 GRANT USAGE ON SCHEMA reeve TO reeve_api;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA reeve TO reeve_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON reeve.task_definitions, reeve.task_instances TO reeve_api;
-GRANT SELECT ON reeve.task_logs, reeve.error_logs, reeve.crontab_statistics,
+GRANT SELECT ON reeve.task_logs, reeve.error_logs, reeve.crontab_statistics, reeve.task_ends,
 	reeve.crontab, reeve.crontab_history, reeve.scheduler, reeve.worker_registry,
 	reeve.outbox_watch TO reeve_api;
 GRANT SELECT, INSERT ON reeve.audit_log TO reeve_api;
@@ -101,7 +101,7 @@ DECLARE
 	name text;
 BEGIN
 	FOREACH name IN ARRAY ARRAY['task_definitions', 'task_instances', 'task_logs',
-		'error_logs', 'crontab_statistics', 'audit_log', 'api_tokens'] LOOP
+		'error_logs', 'crontab_statistics', 'task_ends', 'audit_log', 'api_tokens'] LOOP
 		EXECUTE format('ALTER TABLE reeve.%I ENABLE ROW LEVEL SECURITY', name);
 		EXECUTE format('CREATE POLICY tenant ON reeve.%I TO reeve_api '
 			'USING (tenant_id = reeve.tenant()) WITH CHECK (tenant_id = reeve.tenant())', name);

@@ -14,6 +14,7 @@ BEGIN
 	DELETE FROM task_logs_other l
 		WHERE l.id < uuid_floor(now() - keep_days * interval '1 day');
 	DELETE FROM error_logs WHERE last_occurred_at < now() - keep_days * interval '1 day';
+	DELETE FROM task_ends WHERE minute < now() - interval '8 days';
 	DELETE FROM deleted_definitions WHERE deleted_at < now() - interval '1 day';
 	DELETE FROM worker_registry WHERE state = 'OFFLINE'
 		AND heartbeat_at < now() - interval '7 days';

@@ -9,6 +9,7 @@
 #include "api/openapi.h"
 #include "api/route.h"
 #include "api/scheduler.h"
+#include "api/stats.h"
 #include "api/system.h"
 #include "api/tasks.h"
 #include "base/buf.h"
@@ -37,6 +38,7 @@ const struct route *const route_tables[] = {
 	definition_routes,
 	instance_routes,
 	scheduler_routes,
+	stats_routes,
 	system_routes,
 	cluster_routes,
 	deployment_routes,

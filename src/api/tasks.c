@@ -296,94 +296,6 @@ static void task_serve_create(struct call *call)
 	once_send(call, task_on_done);
 }
 
-static const struct field task_pending[] = {
-	{ .name = "total", .type = FIELD_INT, .is_required = true },
-	{ .name = "byTopic",
-		.type = FIELD_ANY,
-		.is_required = true,
-		.help = "a member for each topic" },
-	{ .name = NULL },
-};
-
-static const struct field task_stats_fields[] = {
-	{ .name = "pending",
-		.type = FIELD_OBJECT,
-		.is_required = true,
-		.rows = task_pending,
-		.help = "whenever they were made" },
-	{ .name = "processing", .type = FIELD_INT, .is_required = true },
-	{ .name = "completed", .type = FIELD_INT, .is_required = true },
-	{ .name = "failed",
-		.type = FIELD_INT,
-		.is_required = true,
-		.help = "FAILED and TIMEOUT" },
-	{ .name = "cancelled", .type = FIELD_INT, .is_required = true },
-	{ .name = "processingRate",
-		.type = FIELD_NUMBER,
-		.is_required = true,
-		.help = "ended a second, over the last minute" },
-	{ .name = "successRate",
-		.type = FIELD_NUMBER,
-		.help = "of those that ended" },
-	{ .name = "meanDuration", .type = FIELD_NUMBER, .help = "ms" },
-	{ .name = "since",
-		.type = FIELD_TIME,
-		.is_required = true,
-		.help = "runs made before then are not counted, but for "
-			"pending" },
-	{ .name = NULL },
-};
-
-/* Parents are no runs themselves. */
-static const struct pg_statement task_stats = {
-	.name = "api_task_stats",
-	.text = "WITH since AS (SELECT clock_timestamp() - $2::bigint *"
-		" interval '1 ms' AS at), waiting AS (SELECT topic, count(*) AS"
-		" n FROM reeve.task_instances WHERE tenant_id = $1"
-		" AND status = 'PENDING' AND children = 0 GROUP BY topic),"
-		" made AS (SELECT count(*) FILTER (WHERE status = 'RUNNING') AS"
-		" processing, count(*) FILTER (WHERE status = 'SUCCESS') AS"
-		" completed, count(*) FILTER (WHERE status IN ('FAILED',"
-		" 'TIMEOUT')) AS failed, count(*) FILTER (WHERE status ="
-		" 'CANCELLED') AS cancelled, count(*) FILTER (WHERE end_time >="
-		" clock_timestamp() - interval '1 minute' AND status IN"
-		" ('SUCCESS', 'FAILED', 'TIMEOUT', 'CANCELLED')) AS ended,"
-		" avg(execution_duration) FILTER (WHERE status NOT IN"
-		" ('PENDING', 'RUNNING')) AS mean"
-		" FROM reeve.task_instances WHERE tenant_id = $1"
-		" AND children = 0 AND id >= (SELECT reeve.uuid_floor(at)"
-		" FROM since)) SELECT json_build_object('total',"
-		" coalesce((SELECT sum(n) FROM waiting), 0), 'byTopic',"
-		" coalesce((SELECT json_object_agg(topic, n) FROM waiting),"
-		" '{}')), processing, completed, failed, cancelled,"
-		" round(ended / 60.0, 3), round(completed::numeric /"
-		" nullif(completed + failed, 0), 4), round(mean, 3),"
-		" reeve.iso((SELECT at FROM since)) FROM made",
-	.params = 2,
-};
-
-static void task_serve_stats(struct call *call)
-{
-	const struct field_value *window = field_get(&call->query, "window");
-
-	db_query(call, &task_stats,
-		(const char *[]){ call->access.tenant,
-			arena_printf(call->arena, "%lld",
-				window->is_set ? (long long)window->number
-					       : 86400000LL) },
-		answer_one);
-}
-
-static const struct field task_stats_query[] = {
-	{ .name = "window",
-		.type = FIELD_DURATION,
-		.minimum = 60000,
-		.maximum = INT64_C(7) * 86400 * 1000,
-		.default_text = "24h",
-		.help = "runs made since so long are counted" },
-	{ .name = NULL },
-};
-
 const struct route task_routes[] = {
 	{ .method = HTTP_POST,
 		.path = "/api/v1/tasks",
@@ -398,16 +310,5 @@ const struct route task_routes[] = {
 		.answer_name = "Instance",
 		.answer = instance_fields,
 		.serve = task_serve_create },
-	{ .method = HTTP_GET,
-		.path = "/api/v1/tasks/stats",
-		.operation = "getTaskStats",
-		.tag = "tasks",
-		.summary = "how many of the tenant's tasks wait, run and ended",
-		.role = ROUTE_VIEWER,
-		.query = task_stats_query,
-		.shape = ROUTE_ONE,
-		.answer_name = "TaskStats",
-		.answer = task_stats_fields,
-		.serve = task_serve_stats },
 	{ .path = NULL },
 };

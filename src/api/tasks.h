@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * tasks - tasks that are run now, or at a time, and how many there are.
+ * tasks - tasks that are run now, or at a time.
  */
 #ifndef API_TASKS_H
 #define API_TASKS_H

@@ -27,6 +27,26 @@
 	" coalesce(t.task_definition_id, t.id)::text || ' ' ||"         \
 	" encode(t.secret_params, 'hex') END"
 
+/* Around an UPDATE that ends runs: its rows are counted. */
+#define ROWS_COUNT_BEGIN "WITH ended AS ("
+#define ROWS_COUNT_END                                                     \
+	" RETURNING t.id, t.tenant_id, t.status, t.execution_duration),"   \
+	" counted AS (INSERT INTO reeve.task_ends AS e (tenant_id,"        \
+	" minute, part, success, failed, cancelled, timed, duration_ms)"   \
+	" SELECT tenant_id, date_trunc('minute', now()),"                  \
+	" pg_backend_pid(), count(*) FILTER (WHERE status = 'SUCCESS'),"   \
+	" count(*) FILTER (WHERE status IN ('FAILED', 'TIMEOUT')),"        \
+	" count(*) FILTER (WHERE status = 'CANCELLED'),"                   \
+	" count(execution_duration), coalesce(sum(execution_duration), 0)" \
+	" FROM ended WHERE status <> 'PENDING' GROUP BY tenant_id"         \
+	" ON CONFLICT (tenant_id, minute, part) DO UPDATE SET"             \
+	" success = e.success + excluded.success,"                         \
+	" failed = e.failed + excluded.failed,"                            \
+	" cancelled = e.cancelled + excluded.cancelled,"                   \
+	" timed = e.timed + excluded.timed,"                               \
+	" duration_ms = e.duration_ms + excluded.duration_ms)"             \
+	" SELECT id FROM ended"
+
 /*
  * A begin that was committed though nobody heard of it has left its own time
  * in the row: it is not counted twice, and one that the server carries out
@@ -82,40 +102,42 @@ static const struct pg_statement rows_begin = {
 static const struct pg_statement rows_success = {
 	.name = "reeve_success",
 	.params = 5,
-	.text = "UPDATE reeve.task_instances t SET status = 'SUCCESS',"
-		" end_time = v.ended" ROWS_TIME ","
-		" execution_duration = v.duration, result = v.result,"
-		" error_message = NULL"
-		" FROM unnest($1::uuid[], $2::bigint[], $3::bigint[],"
-		" $4::bigint[], $5::text[])"
-		" AS v (id, epoch, ended, duration, result)"
-		" WHERE t.id = v.id AND t.epoch = v.epoch"
-		" AND t.status = 'RUNNING' RETURNING t.id",
+	.text = ROWS_COUNT_BEGIN
+	"UPDATE reeve.task_instances t SET status = 'SUCCESS',"
+	" end_time = v.ended" ROWS_TIME ","
+	" execution_duration = v.duration, result = v.result,"
+	" error_message = NULL"
+	" FROM unnest($1::uuid[], $2::bigint[], $3::bigint[],"
+	" $4::bigint[], $5::text[])"
+	" AS v (id, epoch, ended, duration, result)"
+	" WHERE t.id = v.id AND t.epoch = v.epoch"
+	" AND t.status = 'RUNNING'" ROWS_COUNT_END,
 };
 
 static const struct pg_statement rows_finish = {
 	.name = "reeve_finish",
 	.params = 12,
-	.text = "UPDATE reeve.task_instances t SET status = v.status,"
-		" end_time = CASE WHEN v.status <> 'PENDING' THEN"
-		" v.ended" ROWS_TIME " END,"
-		" execution_duration = coalesce(v.duration,"
-		" t.execution_duration),"
-		" retry_count = v.attempt,"
-		" due_at = v.due" ROWS_TIME ","
-		" result = v.result, error_message = v.error,"
-		" errors = CASE WHEN v.item IS NULL THEN t.errors ELSE"
-		" coalesce(t.errors, '[]') || v.item::jsonb END,"
-		" progress = coalesce(v.percent, t.progress),"
-		" progress_text = coalesce(v.said, t.progress_text)"
-		" FROM unnest($1::uuid[], $2::bigint[], $3::text[],"
-		" $4::bigint[], $5::bigint[], $6::int[], $7::bigint[],"
-		" $8::text[], $9::text[], $10::text[], $11::smallint[],"
-		" $12::text[])"
-		" AS v (id, epoch, status, ended, duration, attempt, due,"
-		" result, error, item, percent, said)"
-		" WHERE t.id = v.id AND t.epoch = v.epoch"
-		" AND t.status = 'RUNNING' RETURNING t.id",
+	.text = ROWS_COUNT_BEGIN
+	"UPDATE reeve.task_instances t SET status = v.status,"
+	" end_time = CASE WHEN v.status <> 'PENDING' THEN"
+	" v.ended" ROWS_TIME " END,"
+	" execution_duration = coalesce(v.duration,"
+	" t.execution_duration),"
+	" retry_count = v.attempt,"
+	" due_at = v.due" ROWS_TIME ","
+	" result = v.result, error_message = v.error,"
+	" errors = CASE WHEN v.item IS NULL THEN t.errors ELSE"
+	" coalesce(t.errors, '[]') || v.item::jsonb END,"
+	" progress = coalesce(v.percent, t.progress),"
+	" progress_text = coalesce(v.said, t.progress_text)"
+	" FROM unnest($1::uuid[], $2::bigint[], $3::text[],"
+	" $4::bigint[], $5::bigint[], $6::int[], $7::bigint[],"
+	" $8::text[], $9::text[], $10::text[], $11::smallint[],"
+	" $12::text[])"
+	" AS v (id, epoch, status, ended, duration, attempt, due,"
+	" result, error, item, percent, said)"
+	" WHERE t.id = v.id AND t.epoch = v.epoch"
+	" AND t.status = 'RUNNING'" ROWS_COUNT_END,
 };
 
 static const struct pg_statement rows_followers = {

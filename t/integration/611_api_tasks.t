@@ -317,8 +317,59 @@ subtest 'statistics' => sub {
 	is_deeply($b->{pending}, { total => 1, byTopic => { high => 1 } }, 'what waits, by topic');
 	is($b->{successRate}, 0.75, 'the rate of success');
 	cmp_ok($b->{processingRate}, '>', 0, 'and how many end a second');
-	$api->call('POST', "$path/instances/$long/cancel", $fresh);
 	status_is($stats->('?window=1s'), 400, 'a window is a minute at least');
+	my ($later) = map { $_->{id} }
+		@{$api->call('GET', "$path/instances?status=PENDING", $fresh)->{body}{items}};
+	$api->call('POST', "$path/instances/$_/cancel", $fresh) for $long, $later;
+	ok(wait_until(sub { my $b = $stats->()->{body};
+		$b->{cancelled} == 2 && $b->{processing} == 0 && $b->{pending}{total} == 0 }, 20),
+		'what is cancelled is, waiting or running') or diag(explain($stats->()->{body}));
+	$b = $stats->()->{body};
+	is_deeply([@$b{qw(completed failed successRate)}], [3, 1, 0.75], 'and nothing else');
+	$api->call('POST', $path, $fresh, { handler => 'say', subtasks => [({}) x 2] });
+	ok(wait_until(sub { $stats->()->{body}{completed} == 5 }, 20), 'subtasks are, the whole is not')
+		or diag(explain($stats->()->{body}));
+};
+
+subtest 'of many, a few are found without a look at the rest' => sub {
+	my $many = $api->token('many', 'operator');
+	my $sql = sub { $api->pg->psql(@_) };
+	$sql->("INSERT INTO reeve.task_instances (id, tenant_id, handler, topic, status)"
+		. " SELECT reeve.uuid_new(), 'many', 'say', 'none', 'SUCCESS' FROM generate_series(1, 20000)");
+	$sql->("INSERT INTO reeve.task_instances (id, tenant_id, handler, topic, status)"
+		. " SELECT reeve.uuid_floor(now() - interval '1 minute' * n), 'many', 'say', 'none', s"
+		. " FROM unnest(ARRAY['RUNNING', 'PENDING', 'FAILED']) WITH ORDINALITY x (s, n)");
+	$sql->('ANALYZE reeve.task_instances');
+	# Scans of the index of what runs, and rows read of all runs.
+	my $look = sub { return split /\t/, $sql->(<<'SQL') };
+SELECT (SELECT sum(idx_scan) FROM pg_stat_user_indexes
+		WHERE pg_get_indexdef(indexrelid) LIKE '%RUNNING%'),
+	(SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))
+		FROM pg_stat_user_tables WHERE relname LIKE 'task\_instances%')
+SQL
+	my @paths = ('stats', 'scheduler/running', map { "instances?status=$_" } qw(RUNNING PENDING FAILED));
+	my (%found, $rounds);
+	my $round = sub {
+		for my $p (@paths) {
+			my $a = $api->call('GET', "$path/$p", $many);
+			$found{$p} = $p eq 'stats' ? $a->{body}{processing} + $a->{body}{pending}{total}
+				: join ' ', map { $_->{status} } @{$a->{body}{items}};
+		}
+		$rounds++;
+	};
+	# A connection tells what it has read a second later.
+	my $until = time + 3;
+	$round->() while time < $until;
+	my ($used, $read) = $look->();
+	$rounds = 0;
+	my @now;
+	wait_until(sub { $round->(); @now = $look->(); $now[0] >= $used + 3 * 20 }, 20,
+		'the index of what runs is used');
+	is_deeply(\%found, { stats => 2, 'scheduler/running' => 'RUNNING',
+		map { ("instances?status=$_" => $_) } qw(RUNNING PENDING FAILED) }, 'they are found');
+	$read = $now[1] - $read;
+	cmp_ok($read, '>', 0, "$rounds rounds have read $read rows");
+	cmp_ok($read, '<', 200 * $rounds, 'of 20000');
 };
 
 subtest 'Redis away' => sub {
