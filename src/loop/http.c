@@ -207,6 +207,19 @@ void http_server_idled(struct http_server *s)
 		http_server_admit(s);
 }
 
+/* Without descriptors.  Returns whether one is free now. */
+static bool http_server_spend(struct http_server *s, int error)
+{
+	struct http_conn *spare = http_server_spare(s);
+
+	if (spare == NULL) {
+		http_server_pause(s, error);
+		return false;
+	}
+	http_conn_free(spare);
+	return true;
+}
+
 /* Returns false when there is no more to accept at this moment. */
 static bool http_server_accept(struct http_server *s, struct http_listener *li)
 {
@@ -220,7 +233,7 @@ static bool http_server_accept(struct http_server *s, struct http_listener *li)
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		errno == ENOMEM)
-		http_server_pause(s, errno);
+		return http_server_spend(s, errno);
 	/* Others than EAGAIN concern the one connection that has failed. */
 	return errno == ECONNABORTED || errno == EINTR;
 }

@@ -656,7 +656,7 @@ static void test_held(void)
 static void test_descriptors(void)
 {
 	struct rlimit old, low;
-	struct client a, b;
+	struct client a, b, c;
 	int turns;
 
 	server_open(&help_limits, AF_INET);
@@ -674,8 +674,16 @@ static void test_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &old);
 	ok(t.turns - turns < 10, "without descriptors it does not spin");
 	ok(client_wait(&b, "/b"), "and serves when there are some again");
+	client_open(&c);
+	client_send(&c, GET("/c"));
+	low.rlim_cur = (rlim_t)c.fd + 1;
+	setrlimit(RLIMIT_NOFILE, &low);
+	ok(client_wait(&c, "/c"), "or when one was idle for a second");
+	ok(client_wait(&a, NULL), "which is closed for it");
+	setrlimit(RLIMIT_NOFILE, &old);
 	client_close(&a);
 	client_close(&b);
+	client_close(&c);
 	server_close();
 }
 
