@@ -5,6 +5,8 @@
 #include "api/call.h"
 #include "api/db.h"
 #include "api/deployments.h"
+#include "api/once.h"
+#include "base/uuid.h"
 
 #define DEPLOYMENT_NAME_MAX 100
 
@@ -111,33 +113,33 @@ static const struct field deployment_body[] = {
 
 /* Values of deployment_create. */
 enum deployment_value {
-	DEPLOYMENT_APP = 0,
-	DEPLOYMENT_KIND = 1,
-	DEPLOYMENT_VERSION = 2,
-	DEPLOYMENT_STRATEGY = 3,
-	DEPLOYMENT_WHO = 4,
-	DEPLOYMENT_REQUEST = 5,
+	DEPLOYMENT_ID = 0,
+	DEPLOYMENT_APP = 1,
+	DEPLOYMENT_KIND = 2,
+	DEPLOYMENT_VERSION = 3,
+	DEPLOYMENT_STRATEGY = 4,
+	DEPLOYMENT_WHO = 5,
+	DEPLOYMENT_REQUEST = 6,
 	DEPLOYMENT_VALUES
 };
 
 static const struct pg_statement deployment_create = {
 	.name = "api_deployment_create",
-	.text = "SELECT set_config('reeve.deployment', reeve.deployment_create("
-		"$1, $2, $3, $4, $5, $6)::text, true)",
+	.text = "SELECT reeve.deployment_create($1::uuid, $2, $3, $4, $5, $6,"
+		" $7)",
 	.params = DEPLOYMENT_VALUES,
 };
 
 static const struct pg_statement deployment_made = {
 	.name = "api_deployment_made",
 	.text = "SELECT " DEPLOYMENT_COLUMNS " FROM reeve.deployments d"
-		" WHERE d.id = current_setting('reeve.deployment')::uuid",
-	.params = 0,
+		" WHERE d.id = $1::uuid AND $2 = 'default'",
+	.params = 2,
 };
 
 static const struct pg_statement deployment_abort = {
 	.name = "api_deployment_abort",
-	.text = "SELECT set_config('reeve.deployment', reeve.deployment_abort("
-		"$1::uuid, $2, $3)::text, true)",
+	.text = "SELECT reeve.deployment_abort($1::uuid, $2, $3)",
 	.params = 3,
 };
 
@@ -172,21 +174,38 @@ static const char *deployment_text(
 	return v->is_set ? v->text : NULL;
 }
 
+static void deployment_on_made(struct call *call, const struct pg_result *r)
+{
+	once_header(call, "Location",
+		arena_printf(call->arena, "/api/v1/deployments/%s",
+			pg_result_text(r, 0, 0)));
+	answer_one(call, r);
+}
+
+static const struct once_made deployment_once = { &deployment_made,
+	deployment_on_made };
+
 static void deployment_serve_create(struct call *call)
 {
 	const char *kind = deployment_text(&call->body, "kind");
 	const char *values[DEPLOYMENT_VALUES];
+	char id[UUID_TEXT_LEN + 1];
 
+	uuid_new(id);
+	values[DEPLOYMENT_ID] = id;
 	values[DEPLOYMENT_APP] = deployment_text(&call->body, "app");
 	values[DEPLOYMENT_KIND] = kind != NULL ? kind : deployment_kinds[0];
 	values[DEPLOYMENT_VERSION] = deployment_text(&call->body, "version");
 	values[DEPLOYMENT_STRATEGY] = deployment_text(&call->body, "strategy");
 	values[DEPLOYMENT_WHO] = call->access.who;
 	values[DEPLOYMENT_REQUEST] = http_request_id(call->req);
-	db_begin(call);
+	if (!once_begin(call, id, &deployment_once))
+		return;
 	db_add(call, &deployment_create, values, NULL);
-	db_add(call, &deployment_made, NULL, answer_one);
-	db_send(call);
+	db_add(call, &deployment_made,
+		(const char *[]){ id, call->access.tenant },
+		deployment_on_made);
+	once_send(call, NULL);
 }
 
 static void deployment_serve_abort(struct call *call)
@@ -196,7 +215,9 @@ static void deployment_serve_abort(struct call *call)
 
 	db_begin(call);
 	db_add(call, &deployment_abort, values, NULL);
-	db_add(call, &deployment_made, NULL, answer_one);
+	db_add(call, &deployment_made,
+		(const char *[]){ call->name, call->access.tenant },
+		answer_one);
 	db_send(call);
 }
 
@@ -235,7 +256,8 @@ const struct route deployment_routes[] = {
 	{ .method = HTTP_POST,
 		.path = "/api/v1/deployments",
 		.operation = "createDeployment",
-		.summary = "bring a release out, or back to it",
+		.summary = "bring a release out, or back to it; "
+			   "Idempotency-Key: once",
 		.body = deployment_body,
 		.shape = ROUTE_ONE,
 		.status = 202,

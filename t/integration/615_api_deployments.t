@@ -51,9 +51,14 @@ archive('v1');
 archive('v2', 'hold');
 wait_until { $api->{pg}->psql('SELECT count(*) FROM reeve.deploy_members') } 10;
 
-my $a = $api->call('POST', $path, $admin, { app => 'shop', version => 'v1' });
+my @push = ('POST', $path, $admin, { app => 'shop', version => 'v1' }, 'idempotency-key' => 'v1');
+my $a = $api->call(@push);
 is($a->{status}, 202, 'a push is taken') or diag($a->{text});
 is($a->{body}{state}, 'QUEUED', 'and waits for the worker');
+is($a->{headers}{location}, "$path/$a->{body}{id}", 'it is told where it stands');
+my $b = $api->call(@push);
+is_deeply([$b->{status}, $b->{text}, @{ $b->{headers} }{qw(location idempotent-replayed)}],
+	[202, $a->{text}, $a->{headers}{location}, 'true'], 'sent again it is the same one');
 like($a->{body}{createdBy}, qr/^token /, 'which knows who wanted it');
 my $all = becomes($a->{body}{id}, 'DONE', 'who carries it out');
 is($all->{steps}[0]{step}, 'fetch', 'its steps are told');
@@ -64,6 +69,12 @@ my $id = $a->{body}{id};
 is($api->call('POST', "$path/$id/abort", $admin)->{status}, 202, 'one under way is aborted');
 becomes($id, 'ABORTED', 'and goes back');
 is($api->call('POST', "$path/$id/abort", $admin)->{status}, 409, 'once');
+
+$api->pg->psql("UPDATE reeve.idempotency_keys SET status = NULL, answer = NULL");
+$b = $api->call(@push);
+is_deeply([$b->{status}, @{ $b->{body} }{qw(id state)}, $b->{headers}{location}],
+	[202, @{$all}{qw(id state)}, "$path/$all->{id}"],
+	'and by then that it is done');
 
 my $list = $api->call('GET', "$path?app=shop", $admin);
 is(join(' ', map { "$_->{version}:$_->{state}" } @{ $list->{body}{items} }),
