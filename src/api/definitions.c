@@ -5,8 +5,10 @@
 #include "api/call.h"
 #include "api/db.h"
 #include "api/definition_body.h"
+#include "api/definition_run.h"
 #include "api/definitions.h"
 #include "api/hidden.h"
+#include "api/instances.h"
 #include "api/once.h"
 #include "when/rule.h"
 
@@ -546,5 +548,19 @@ const struct route definition_routes[] = {
 		.shape = ROUTE_ONE,
 		DEFINITION_ROW,
 		.serve = definition_serve_disable },
+	{ .method = HTTP_POST,
+		.path = "/api/v1/tasks/definitions/{id}/run",
+		.operation = "runDefinition",
+		.tag = "definitions",
+		.summary = "run it now, whatever its schedule says; "
+			   "Idempotency-Key: once",
+		.role = ROUTE_OPERATOR,
+		.body = definition_run_body,
+		.is_body_optional = true,
+		.shape = ROUTE_ONE,
+		.status = 201,
+		.answer_name = "Instance",
+		.answer = instance_fields,
+		.serve = definition_run_serve },
 	{ .path = NULL },
 };

@@ -69,6 +69,7 @@ ask('POST', "$tasks/definitions", '', \%interval);
 ask('PUT', "$tasks/definitions/{id}", $d, { %body, description => 'x' });
 ask('POST', "$tasks/definitions/{id}/disable", $d);
 ask('POST', "$tasks/definitions/{id}/enable", $d);
+ask('POST', "$tasks/definitions/{id}/run", $d, { params => { n => 1 } });
 my $t = ask('POST', $tasks, '', { handler => 'say', topic => 'high', params => { n => 1 } });
 my $bad = ask('POST', $tasks, '', { handler => 'fail', topic => 'low' });
 ask('POST', $tasks, '', { handler => 'say', topic => 'high', params => { n => 1 },
