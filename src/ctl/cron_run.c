@@ -41,7 +41,7 @@ static const char cron_run_sql[] =
 	"jsonb_build_object('instance', (m.i).id) FROM made m) "
 	"SELECT (m.i).id FROM made m";
 
-static int cron_run_check(const struct ctl *c)
+int cron_run_check(const struct ctl *c)
 {
 	const char *text = c->cron.params;
 	struct jsonr_value value;
@@ -72,7 +72,7 @@ static int cron_run_insert(const struct ctl *c, struct db *db,
 	return db_run(db, "COMMIT");
 }
 
-static int cron_run_tell(const struct ctl *c, const char *id, json_t *row)
+int cron_run_tell(const struct ctl *c, const char *id, json_t *row)
 {
 	const char *state = json_string_value(json_object_get(row, "state"));
 	const char *result = json_string_value(json_object_get(row, "result"));
@@ -120,6 +120,15 @@ static int cron_run_wait(const struct ctl *c, struct db *db, const char *id)
 	return rc;
 }
 
+void cron_run_tell_begun(const struct ctl *c, const char *id)
+{
+	if (c->json)
+		lane_print(json_pack("{s:b, s:s, s:s}", "ok", true, "id", id,
+			"name", c->argv[0]));
+	else
+		printf("%s\n", id);
+}
+
 int cron_run_command(struct ctl *c)
 {
 	char id[UUID_TEXT_LEN + 1];
@@ -137,11 +146,8 @@ int cron_run_command(struct ctl *c)
 		rc = cron_run_insert(c, db, &d, id);
 	if (rc == EXIT_OK && c->wait)
 		rc = cron_run_wait(c, db, id);
-	else if (rc == EXIT_OK && c->json)
-		lane_print(json_pack("{s:b, s:s, s:s}", "ok", true, "id", id,
-			"name", c->argv[0]));
 	else if (rc == EXIT_OK)
-		printf("%s\n", id);
+		cron_run_tell_begun(c, id);
 	definition_done(&d);
 	db_close(db);
 	return rc;

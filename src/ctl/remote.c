@@ -75,6 +75,8 @@ static const struct remote_command remote_commands[] = {
 		remote_cron_each) },
 	{ REMOTE_ROW("cron disable", "POST", REMOTE_DEFINITIONS "/{id}/disable",
 		remote_cron_each) },
+	{ REMOTE_ROW("cron run", "POST", REMOTE_DEFINITIONS "/{id}/run",
+		remote_task_run) },
 	{ REMOTE_ROW(
 		  "cron history", "GET", REMOTE_INSTANCES, remote_cron_history),
 		.members = remote_cron_run, .print = cron_history_tell },

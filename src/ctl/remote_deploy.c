@@ -346,9 +346,7 @@ int remote_deploy_show(struct remote *r)
 	return EXIT_OK;
 }
 
-/* is_told: by a line, or JSON. */
-static int remote_deploy_abort_one(
-	struct remote *r, const char *id, bool is_told)
+static int remote_deploy_abort_one(struct remote *r, const char *id)
 {
 	char *path = remote_path(r, id);
 	json_t *doc;
@@ -357,50 +355,52 @@ static int remote_deploy_abort_one(
 	free(path);
 	if (rc != EXIT_OK)
 		return rc;
-	if (is_told && r->ctl->json)
+	if (r->ctl->json)
 		lane_print(json_pack("{s:b, s:s}", "ok", true, "id", id));
-	else if (is_told)
+	else
 		printf("%s %s goes back\n", status_text(doc, "app"),
 			status_text(doc, "version"));
 	json_decref(doc);
 	return EXIT_OK;
 }
 
-/* All that are under way, as here; what waits first, so that nothing begins. */
-static int remote_deploy_abort_all(struct remote *r, const char *app)
+/* The one that runs, or else the one whose turn it is, as here. */
+static int remote_deploy_under_way(
+	struct remote *r, const char *app, json_t **ret_row)
 {
-	json_t *queued, *running = NULL, *row;
-	size_t i;
-	int rc = remote_deploy_read(r, app, "QUEUED", REMOTE_ALL, &queued);
+	static const char *const states[] = { "RUNNING", "QUEUED" };
+	json_t *items;
+	size_t i, n;
+	int rc;
 
-	if (rc != EXIT_OK)
-		return rc;
-	rc = remote_deploy_read(r, app, "RUNNING", REMOTE_ALL, &running);
-	if (rc == EXIT_OK)
-		json_array_extend(queued, running);
-	if (rc == EXIT_OK && json_array_size(queued) == 0)
-		rc = ctl_fail(EXIT_CONFIG, "%s: nothing is under way", app);
-	json_array_foreach(queued, i, row)
-	{
-		if (rc == EXIT_OK)
-			rc = remote_deploy_abort_one(r, status_text(row, "id"),
-				i + 1 == json_array_size(queued));
+	for (i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		rc = remote_deploy_read(r, app, states[i], REMOTE_ALL, &items);
+		if (rc != EXIT_OK)
+			return rc;
+		n = json_array_size(items);
+		*ret_row = n > 0 ? json_incref(json_array_get(items, n - 1))
+				 : NULL;
+		json_decref(items);
+		if (*ret_row != NULL)
+			return EXIT_OK;
 	}
-	json_decref(running);
-	json_decref(queued);
-	return rc;
+	return ctl_fail(EXIT_CONFIG, "%s: nothing is under way", app);
 }
 
 int remote_deploy_abort(struct remote *r)
 {
 	char *app = NULL;
+	json_t *row = NULL;
 	int rc;
 
 	if (r->ctl->argc > 0)
-		return remote_deploy_abort_one(r, r->ctl->argv[0], true);
+		return remote_deploy_abort_one(r, r->ctl->argv[0]);
 	rc = remote_deploy_app(r, &app);
 	if (rc == EXIT_OK)
-		rc = remote_deploy_abort_all(r, app);
+		rc = remote_deploy_under_way(r, app, &row);
+	if (rc == EXIT_OK)
+		rc = remote_deploy_abort_one(r, status_text(row, "id"));
+	json_decref(row);
 	free(app);
 	return rc;
 }

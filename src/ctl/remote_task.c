@@ -6,9 +6,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/uuid.h"
+#include "ctl/cron_run.h"
 #include "ctl/ctl.h"
 #include "ctl/kept.h"
 #include "ctl/push.h"
+#include "ctl/remote_cron.h"
 #include "ctl/remote_task.h"
 #include "ctl/status.h"
 #include "ctl/task.h"
@@ -135,8 +137,9 @@ int remote_task_show(struct remote *r)
 	return rc;
 }
 
-/* Until it is over; the exit code tells how. */
-static int remote_task_wait(struct remote *r, const char *id)
+/* Until it is over: 0 with what is kept of it, or the exit code, printed. */
+static int remote_task_wait(
+	struct remote *r, const char *id, struct kept **ret_kept)
 {
 	long pause_ms = REMOTE_TASK_LOOK_MS;
 	struct timespec pause;
@@ -145,9 +148,8 @@ static int remote_task_wait(struct remote *r, const char *id)
 
 	while ((rc = remote_task_read(r, id, &k)) == EXIT_OK) {
 		if (kept_is_over(k)) {
-			rc = kept_tell_end(r->ctl, k);
-			kept_free(k);
-			return rc;
+			*ret_kept = k;
+			break;
 		}
 		kept_free(k);
 		pause = (struct timespec){ pause_ms / 1000,
@@ -178,12 +180,12 @@ static json_t *remote_task_body(
 }
 
 /* One of them: the key lets libcurl send it again over another connection. */
-static int remote_task_send(struct remote *r, const char *body,
-	char ret_id[UUID_TEXT_LEN + 1], char **ret_topic)
+static int remote_task_send(struct remote *r, const char *path,
+	const char *body, char ret_id[UUID_TEXT_LEN + 1], char **ret_topic)
 {
 	char key[UUID_TEXT_LEN + 1];
 	struct client_request q = {
-		.method = r->how->method, .path = r->how->path, .body = body
+		.method = r->how->method, .path = path, .body = body
 	};
 	struct client_answer a;
 	char *header;
@@ -212,17 +214,21 @@ static int remote_task_send_all(struct remote *r, const char *body)
 {
 	struct ctl *c = r->ctl;
 	char id[UUID_TEXT_LEN + 1] = "", *topic = NULL;
+	struct kept *k = NULL;
 	int rc = EXIT_OK;
 	long i;
 
 	for (i = 0; rc == EXIT_OK && i < c->count; i++)
-		rc = remote_task_send(r, body, id, &topic);
+		rc = remote_task_send(r, r->how->path, body, id, &topic);
 	if (rc != EXIT_OK && i > 1)
 		(void)ctl_fail(rc, "%ld of %ld enqueued", i - 1, c->count);
 	else if (rc == EXIT_OK && c->wait)
-		rc = remote_task_wait(r, id);
+		rc = remote_task_wait(r, id, &k);
 	else if (rc == EXIT_OK)
 		kept_tell_pushed(c, id, topic);
+	if (k != NULL)
+		rc = kept_tell_end(c, k);
+	kept_free(k);
 	free(topic);
 	return rc;
 }
@@ -244,6 +250,54 @@ int remote_task_push(struct remote *r)
 	rc = remote_task_send_all(r, text);
 	free(text);
 	json_decref(body);
+	return rc;
+}
+
+static int remote_task_run_wait(struct remote *r, const char *id)
+{
+	struct kept *k;
+	const json_t *kept;
+	json_t *row;
+	int rc = remote_task_wait(r, id, &k);
+
+	if (rc != EXIT_OK)
+		return rc;
+	kept = kept_json(k);
+	row = json_pack("{s:s, s:s, s:O?, s:O?}", "id", id, "state",
+		kept_state(k), "result", json_object_get(kept, "result"),
+		"error", json_object_get(kept, "error"));
+	rc = cron_run_tell(r->ctl, id, row);
+	json_decref(row);
+	kept_free(k);
+	return rc;
+}
+
+int remote_task_run(struct remote *r)
+{
+	char id[UUID_TEXT_LEN + 1], *topic = NULL, *path, *text;
+	struct ctl *c = r->ctl;
+	json_t *doc, *body;
+	int rc = cron_run_check(c);
+
+	if (rc == EXIT_OK)
+		rc = remote_cron_find(r, c->argv[0], &doc);
+	if (rc != EXIT_OK)
+		return rc;
+	body = c->cron.params != NULL
+		       ? json_pack("{s:s}", "params", c->cron.params)
+		       : json_object();
+	path = remote_path(r, status_text(doc, "id"));
+	text = json_dumps(body, JSON_COMPACT);
+	rc = remote_task_send(r, path, text, id, &topic);
+	if (rc == EXIT_OK && c->wait)
+		rc = remote_task_run_wait(r, id);
+	else if (rc == EXIT_OK)
+		cron_run_tell_begun(c, id);
+	free(text);
+	free(path);
+	free(topic);
+	json_decref(body);
+	json_decref(doc);
 	return rc;
 }
 

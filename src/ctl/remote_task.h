@@ -11,6 +11,8 @@
 extern const struct remote_member remote_task_kept[];
 
 int remote_task_push(struct remote *r);
+/* cron run */
+int remote_task_run(struct remote *r);
 int remote_task_show(struct remote *r);
 int remote_task_cancel(struct remote *r);
 int remote_task_retry(struct remote *r);

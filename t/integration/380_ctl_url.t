@@ -291,6 +291,21 @@ subtest 'queues and nodes' => sub {
 };
 
 subtest 'runs of definitions' => sub {
+	done('default operator', qw(cron add once --handler talk --topic high --disabled --at
+		2099-01-01T00:00:00Z --params), '{"a": 0.1}');
+	my $id = done('default operator', qw(cron run once));
+	is(becomes('default viewer', $id, 'SUCCESS')->{kept}{definition}, 'once', 'one is run now');
+	is($api->pg->psql("SELECT handler, execution_params, trigger FROM reeve.task_instances"
+		. " WHERE id = '$id'"), qq(talk\t{"a": 0.1}\tmanual), 'as its definition says');
+	is($api->pg->psql("SELECT count(*) FROM reeve.audit_log WHERE action = 'runDefinition'"
+		. " AND after->>'instance' = '$id' AND who LIKE 'token operator%'"), 1, 'and who wanted it is kept');
+	like(done('default operator', qw(cron run once --wait --params), '{"b": 2}'), qr/ SUCCESS: done$/,
+		'with other params, and waited for');
+	like($api->pg->psql("SELECT string_agg(execution_params, ' ' ORDER BY id) FROM reeve.task_instances"
+		. " WHERE task_definition_id IS NOT NULL AND trigger = 'manual'"), qr/\{"b": 2\}$/, 'which it got');
+	refused(qr/403 Forbidden/, 1, 'default viewer', qw(cron run once));
+	refused(qr/has no definition called/, 1, 'acme operator', qw(cron run once));
+	refused(qr/422 .*params: must be an object/, 1, 'default operator', qw(cron run once --params 1));
 	done('default operator', qw(cron add often --handler talk --every 100ms --topic high));
 	wait_until { @{ json_quietly('default viewer', qw(cron history often)) // [] } } 20, 'runs';
 	done('default operator', qw(cron disable often));
