@@ -13,6 +13,7 @@
 #include "deploy/files.h"
 
 #define FILES_RELEASES "releases/"
+#define FILES_KEPT     ".old" /* behind current: what led elsewhere before */
 
 bool files_is_directory(const char *path)
 {
@@ -241,32 +242,79 @@ int files_current(
 	return rc;
 }
 
+static bool files_leads_to(const char *path, const char *target)
+{
+	char text[PATH_MAX];
+	ssize_t n = readlink(path, text, sizeof(text) - 1);
+
+	if (n == -1)
+		return false;
+	text[n] = '\0';
+	return strcmp(text, target) == 0;
+}
+
+static int files_set_link(const char *path, const char *target, struct err *err)
+{
+	char *fresh = xasprintf("%s.new", path);
+	int rc = 0;
+
+	(void)unlink(fresh);
+	if (symlink(target, fresh) == -1 || rename(fresh, path) == -1) {
+		rc = err_errno(err, "%s", path);
+		(void)unlink(fresh);
+	}
+	free(fresh);
+	return rc;
+}
+
 int files_link(const char *root, const char *link, const char *version,
 	struct err *err)
 {
 	char *path = xasprintf("%s/%s", root, link);
-	char *fresh = xasprintf("%s/%s.new", root, link);
 	char *target = xasprintf(FILES_RELEASES "%s", version);
 	int rc = 0;
 
-	(void)unlink(fresh);
-	if (*version == '\0') {
-		if (unlink(path) == -1 && errno != ENOENT)
-			rc = err_errno(err, "%s", path);
-	} else if (symlink(target, fresh) == -1 || rename(fresh, path) == -1) {
+	if (*version != '\0' && !files_leads_to(path, target))
+		rc = files_set_link(path, target, err);
+	else if (*version == '\0' && unlink(path) == -1 && errno != ENOENT)
 		rc = err_errno(err, "%s", path);
-	}
 	if (rc == 0)
 		rc = files_sync_above(path, err);
 	free(path);
-	free(fresh);
 	free(target);
 	return rc;
 }
 
+/* Keep where a link leads in another, for the way back, which may then have no
+ * room for a new one. */
+static int files_keep_link(const char *path, const char *kept, struct err *err)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n == -1)
+		return 0;
+	target[n] = '\0';
+	return files_leads_to(kept, target) ? 0
+					    : files_set_link(kept, target, err);
+}
+
 int files_switch(const char *root, const char *version, struct err *err)
 {
-	return files_link(root, "current", version, err);
+	char *path = xasprintf("%s/current", root);
+	char *kept = xasprintf("%s" FILES_KEPT, path);
+	char *target = xasprintf(FILES_RELEASES "%s", version);
+	int rc = 0;
+
+	if (*version != '\0' && !files_leads_to(path, target) &&
+		(!files_leads_to(kept, target) || rename(kept, path) == -1))
+		rc = files_keep_link(path, kept, err);
+	if (rc == 0)
+		rc = files_link(root, "current", version, err);
+	free(path);
+	free(kept);
+	free(target);
+	return rc;
 }
 
 int files_write(const char *path, const char *text, struct err *err)
@@ -276,6 +324,8 @@ int files_write(const char *path, const char *text, struct err *err)
 	int fd, rc = 0;
 
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd != -1)
+		errno = ENOSPC; /* of a write that comes to an end early */
 	if (fd == -1 || fchmod(fd, 0644) == -1 ||
 		write(fd, text, len) != (ssize_t)len || fsync(fd) == -1)
 		rc = err_errno(err, "%s", fresh);
@@ -283,6 +333,16 @@ int files_write(const char *path, const char *text, struct err *err)
 		close(fd);
 	if (rc == 0)
 		rc = files_rename(fresh, path, err);
+	if (rc != 0)
+		(void)unlink(fresh);
 	free(fresh);
 	return rc;
+}
+
+void files_switched(const char *root)
+{
+	char *kept = xasprintf("%s/current" FILES_KEPT, root);
+
+	(void)unlink(kept);
+	free(kept);
 }

@@ -37,12 +37,15 @@ int files_share(const char *root, const char *release,
  */
 int files_current(
 	const char *root, char *ret_version, size_t size, struct err *err);
-/* Make it lead to another, by one rename; "": to none. */
+/* Make it lead to another, by one rename; "": to none.  The way back takes no
+ * room on the disk, until files_switched. */
 int files_switch(const char *root, const char *version, struct err *err);
 /* The same of another link than current. */
 int files_link(const char *root, const char *link, const char *version,
 	struct err *err);
 /* Replace a file that all may read, by one rename. */
 int files_write(const char *path, const char *text, struct err *err);
+/* There is no way back any more. */
+void files_switched(const char *root);
 
 #endif

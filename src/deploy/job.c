@@ -18,8 +18,11 @@
 #define JOB_OUTPUT_US (500 * (int64_t)1000)
 #define JOB_AGAIN_US  (1000 * (int64_t)1000)
 #define JOB_HOLD_US   (10 * (int64_t)1000)
+#define JOB_LINE_MAX  200
 /* A path for tests, see reeved(8). */
 #define JOB_HOLD_ENV "REEVE_DEPLOY_HOLD"
+/* PostgreSQL, appendix A: disk_full */
+#define JOB_DISK_FULL "53100"
 
 const char *const step_names[STEP_COUNT] = {
 	[STEP_NONE] = "",
@@ -120,6 +123,8 @@ static void job_begin(struct job *job, enum step step);
 static void job_show(void *arg);
 static void job_end(struct job *job);
 static void job_again(struct job *job, void (*what)(struct job *job));
+static void job_write_back(struct job *job);
+static void job_write_failed(struct job *job);
 
 static const char *job_text(const struct pg_result *r, int column)
 {
@@ -262,6 +267,24 @@ static struct job *job_of(const struct job_ask *ask)
 		       : NULL;
 }
 
+/* A database that is away will be back.  One that is full, or will not have
+ * what is written, is a reason to go back; that much is written once it can. */
+static void job_on_refusal(struct job *job, const struct pg_result *r,
+	void (*again)(struct job *job))
+{
+	bool is_passing = r == NULL || pg_result_is_passing(r);
+	bool is_full =
+		r != NULL && strcmp(pg_result_sqlstate(r), JOB_DISK_FULL) == 0;
+
+	if (!is_passing)
+		log_error("deployment %s: %s", job->id, pg_result_error(r));
+	if ((is_passing && !is_full) || job->is_back || job->is_over ||
+		again == job_write_failed || again == job_write_back)
+		job_again(job, again);
+	else
+		job_step_failed(job, "the database: %s", pg_result_error(r));
+}
+
 static void job_on_answer(const struct pg_result *r, void *arg)
 {
 	struct job_ask *ask = arg;
@@ -274,10 +297,7 @@ static void job_on_answer(const struct pg_result *r, void *arg)
 	if (job == NULL)
 		return;
 	if (r == NULL || pg_result_is_error(r)) {
-		if (r != NULL && !pg_result_is_passing(r))
-			log_error("deployment %s: %s", job->id,
-				pg_result_error(r));
-		job_again(job, again);
+		job_on_refusal(job, r, again);
 	} else if (pg_result_rows(r) == 0 || strcmp(job_text(r, 0), "f") == 0) {
 		job_lose(job);
 	} else {
@@ -372,7 +392,9 @@ static void job_begin(struct job *job, enum step step)
 	job_stop_step(job);
 	buf_reset(&job->output);
 	job->at = 0;
+	job->bad = 0;
 	job->is_lenient = false;
+	job->step_id[0] = '\0';
 	job->step = step;
 	if (step == STEP_NONE) {
 		job_end(job);
@@ -442,8 +464,12 @@ static void job_write_failed(struct job *job)
 	const char *values[] = { job->id, job->deploy->conf->node, job->fence,
 		job->step_id, "FAILED", buf_str(&job->output) };
 
-	job_ask(job, &job_end_step, values, false, job_failed,
-		job_write_failed);
+	/* Its beginning could not be written down. */
+	if (job->step_id[0] == '\0')
+		job_failed(job);
+	else
+		job_ask(job, &job_end_step, values, false, job_failed,
+			job_write_failed);
 }
 
 /* Text for the database: no NUL, and UTF-8. */
@@ -595,14 +621,35 @@ static void job_on_output(void *arg)
 		loop_timer_start(job->show, next_us);
 }
 
+/* Of what it printed: the reason, as a rule.  What tar says at its end is none. */
+static void job_last_line(
+	const struct command_end *end, char *ret_line, size_t size)
+{
+	size_t to = end->len, from;
+
+	do {
+		while (to > 0 && end->output[to - 1] == '\n')
+			to--;
+		from = to;
+		while (from > 0 && end->output[from - 1] != '\n')
+			from--;
+		snprintf(ret_line, size, "%.*s", (int)(to - from),
+			end->output + from);
+		to = from;
+	} while (to > 0 && strstr(ret_line, "due to previous errors") != NULL);
+}
+
 static void job_on_command(const struct command_end *end, void *arg)
 {
 	struct job *job = arg;
+	char line[JOB_LINE_MAX];
 
 	job->command = NULL;
 	job_keep(&job->output, end->output, end->len);
 	if (end->code != 0 && !job->is_lenient) {
-		job_step_failed(job, "%s: %s", job->program, end->why);
+		job_last_line(end, line, sizeof(line));
+		job_step_failed(job, "%s: %s%s%s", job->program, end->why,
+			line[0] != '\0' ? ": " : "", line);
 		return;
 	}
 	if (end->code != 0) {

@@ -114,7 +114,7 @@ struct job {
 	size_t part_output; /* where its output begins in that of the step */
 	void (*part_next)(struct job *job); /* when all are done */
 	int64_t began_us, until_us;         /* of watch */
-	int bad;                            /* looks in a row */
+	int bad;                            /* looks, or answers, in a row */
 };
 
 /* Begin with what reeve.deploy_look has told (row 0), or go on with it. */
@@ -164,7 +164,7 @@ void job_redis(struct job *job, int argc, const char *const *argv,
 void job_drop_env(struct job *job);
 
 /* A release that went back: the next push of it gets it anew. */
-void release_mark_failed(const struct job *job);
+void release_mark_failed(struct job *job);
 /* Remove what is in releases/ beside the one that comes and the one before it,
  * but for so many of those that did well; next is called whatever comes of it. */
 void release_prune(struct job *job, size_t keep, void (*next)(struct job *job));

@@ -110,7 +110,24 @@ static char *release_mark(const struct job *job, const char *version)
 	return job_path(job, "releases/.%s.failed", version);
 }
 
-void release_mark_failed(const struct job *job)
+/* What is half removed may not look like a release.  The path that it has then;
+ * heap. */
+static char *release_set_aside(struct job *job, const char *name)
+{
+	char *path = job_path(job, "releases/%s", name);
+	char *aside = job_path(job, "releases/.%s" RELEASE_OLD, name);
+
+	if (rename(path, aside) == 0) {
+		free(path);
+		return aside;
+	}
+	job_say(job, "%s: %s", path, strerror(errno));
+	free(path);
+	free(aside);
+	return NULL;
+}
+
+void release_mark_failed(struct job *job)
 {
 	char *mark;
 	int fd;
@@ -120,8 +137,11 @@ void release_mark_failed(const struct job *job)
 		return;
 	mark = release_mark(job, job->version);
 	fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	/* Where there is no room for that, it has to go. */
 	if (fd != -1)
 		close(fd);
+	else
+		free(release_set_aside(job, job->version));
 	free(mark);
 }
 
@@ -141,23 +161,6 @@ static void release_forgotten(struct job *job)
 	(void)unlink(mark);
 	free(mark);
 	step_fetch(job);
-}
-
-/* What is half removed may not look like a release.  The path that it has then;
- * heap. */
-static char *release_set_aside(struct job *job, const char *name)
-{
-	char *path = job_path(job, "releases/%s", name);
-	char *aside = job_path(job, "releases/.%s" RELEASE_OLD, name);
-
-	if (rename(path, aside) == 0) {
-		free(path);
-		return aside;
-	}
-	job_say(job, "%s: %s", path, strerror(errno));
-	free(path);
-	free(aside);
-	return NULL;
 }
 
 static void release_forget(struct job *job)
@@ -387,6 +390,7 @@ void release_sweep(struct job *job)
 	char *paths[SPARE_LEFT_MAX];
 	size_t n = spare_left_over(job->deploy->options->root, paths), i;
 
+	files_switched(job->deploy->options->root);
 	if (n == 0) {
 		job_step_done(job);
 		return;

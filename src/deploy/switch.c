@@ -7,12 +7,15 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "deploy/files.h"
 #include "deploy/job.h"
 
 #define SWITCH_CONTROL_US (15 * 60 * (int64_t)US_PER_S)
+/* A second apart. */
+#define SWITCH_RESTORE_TRIES 120
 
 static const struct pg_statement switch_note_from = {
 	.name = "deploy_note_from",
@@ -52,6 +55,22 @@ static void switch_again(void *arg)
 	step_begin[job->step](job);
 }
 
+/* What the consumers were must not be forgotten because Redis has no room for a
+ * while. */
+static void switch_on_error(struct job *job, const char *why)
+{
+	if (job->step != STEP_RESTORE || ++job->bad > SWITCH_RESTORE_TRIES) {
+		job_step_failed(job, "redis: %s", why);
+		return;
+	}
+	if (job->bad == 1) {
+		log_warn("deployment %s: restore: redis: %s, trying again",
+			job->id, why);
+		job_say(job, "redis: %s, trying again", why);
+	}
+	job_wait(job, US_PER_S, switch_again);
+}
+
 static void switch_on_reply(const struct redis_reply *reply, void *arg)
 {
 	struct switch_ask *ask = arg;
@@ -66,7 +85,7 @@ static void switch_on_reply(const struct redis_reply *reply, void *arg)
 	if (reply == NULL)
 		job_wait(job, US_PER_S, switch_again);
 	else if (redis_type(reply) == REDIS_ERROR)
-		job_step_failed(job, "redis: %s", redis_text(reply, NULL));
+		switch_on_error(job, redis_text(reply, NULL));
 	else
 		next(job, reply);
 }
@@ -97,6 +116,17 @@ static bool switch_is_there(const struct job *job, const char *version)
 	return is_there;
 }
 
+/* Is there something to be undone? */
+static bool switch_has_moved(const struct job *job)
+{
+	char now[JOB_VERSION_MAX + 1];
+	struct err err;
+
+	return files_current(job->deploy->options->root, now, sizeof(now),
+		       &err) != 0 ||
+	       strcmp(now, job->from) != 0;
+}
+
 static void switch_link(struct job *job)
 {
 	const char *to = job->is_back ? job->from : job->version;
@@ -108,6 +138,7 @@ static void switch_link(struct job *job)
 		return;
 	}
 	if (files_switch(job->deploy->options->root, to, &err) != 0) {
+		job->is_switched = job->is_back || switch_has_moved(job);
 		job_step_failed(job, "%s", err.text);
 		return;
 	}
