@@ -601,7 +601,7 @@ static void job_show(void *arg)
 	output = command_output(job->command, &len);
 	while (len > 0 && output[len - 1] != '\n')
 		len--;
-	buf_add(&text, job->output.data, job->output.len);
+	buf_puts(&text, buf_str(&job->output));
 	job_keep(&text, output, len);
 	values[0] = job->step_id;
 	values[1] = buf_str(&text);
