@@ -25,7 +25,7 @@
 /* Redis has so long to say whose a lock is. */
 #define DUE_LOCK_US (50 * US_PER_MS)
 /* Whose lock is another's is looked at again after so long. */
-#define DUE_CHECK_US US_PER_S
+#define DUE_CHECK_US (2 * US_PER_S)
 /* An inline run that finds no room is looked at again after so long. */
 #define DUE_FULL_US (50 * US_PER_MS)
 /* A row that was locked: tried again, at first after so long. */

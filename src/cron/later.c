@@ -11,8 +11,10 @@
 #include "cron/load.h"
 #include "store/fire.h"
 
-/* From the first that is added to the first statement. */
-#define LATER_WAIT_US (300 * US_PER_MS)
+/* What was fired is to run first; but who looks after it because another had
+ * its lock does so after DUE_CHECK_US, and its own next time comes. */
+#define LATER_WAIT_US  (700 * US_PER_MS)
+#define LATER_AHEAD_US (500 * US_PER_MS)
 /* Steps of one statement, of which there is one at a time. */
 #define LATER_PART 250
 
@@ -24,6 +26,7 @@ struct later {
 	size_t sent_count;
 	struct fire *fire; /* under way */
 	struct loop_timer *timer;
+	int64_t at_us; /* when it is set: for when */
 };
 
 bool later_is_idle(const struct later *l)
@@ -94,18 +97,29 @@ static void later_on_timer(void *arg)
 		later_send(l);
 }
 
+static int64_t later_pause(const struct later *l, const struct planned *d)
+{
+	int64_t left = d->next_us - crontab_now(l->crontab) - LATER_AHEAD_US;
+
+	if (left < 0 || l->crontab->drain != CRONTAB_SERVING)
+		return 0;
+	return left < LATER_WAIT_US ? left : LATER_WAIT_US;
+}
+
 void later_add(struct later *l, struct planned *d)
 {
+	int64_t pause = later_pause(l, d), at_us = clock_now() + pause;
+
 	plan_leave(&l->crontab->plan, d, PLANNED_STEPPING);
 	if (l->count == l->cap) {
 		l->cap = l->cap ? l->cap * 2 : LATER_PART;
 		l->items = xreallocarray(l->items, l->cap, sizeof(*l->items));
 	}
 	l->items[l->count++] = d;
-	if (l->crontab->drain != CRONTAB_SERVING)
-		loop_timer_start(l->timer, 0);
-	else if (!loop_timer_is_set(l->timer))
-		loop_timer_start(l->timer, LATER_WAIT_US);
+	if (loop_timer_is_set(l->timer) && l->at_us <= at_us)
+		return;
+	l->at_us = at_us;
+	loop_timer_start(l->timer, pause);
 }
 
 void later_hurry(struct later *l)
