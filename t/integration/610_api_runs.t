@@ -25,6 +25,8 @@ my $api = ApiNode->new(name => 'runs', redis => $redis->url, unstarted => 1,
 	handlers => <<'YAML', pools => <<'YAML');
   talk: { kind: exec, command: [sh, -c, 'for i in 1 2 3; do echo "line $i" >&2; done; echo done'] }
   long: { kind: exec, command: [sh, -c, 'echo begun >&2; exec sleep 60'], kill_after: 1s }
+  told: { kind: exec, command: [sh, -c, 'echo "$(cat) $REEVE_TOPIC $REEVE_TENANT $REEVE_TIMEOUT_MS"'] }
+  steps: { kind: exec, command: [sh, -c, 'echo 40 half way >&3; exec sleep 60'], kill_after: 1s }
   no: { kind: exec, command: [sh, -c, 'echo no way >&2; exit 3'], retry: { max: 1, base: 10ms, cap: 10ms } }
 YAML
   queue: { kind: queue, topics: { high: 1 } }
@@ -158,6 +160,62 @@ subtest 'a run that is cancelled' => sub {
 	is($api->pg->psql(q{SELECT string_agg(action, ' ' ORDER BY id) FROM reeve.audit_log}),
 		'cancelInstance cancelInstance retryInstance cancelInstance',
 		'each change is in the audit log, and no refusal');
+};
+
+subtest 'a definition of each kind, from its making to the end of its runs' => sub {
+	my $defs = '/api/v1/tasks/definitions';
+	my %body = (taskHandler => 'told', topic => 'high', taskParams => { of => 'it' },
+		timeout => '50s', retry => 4, priority => 9);
+	my $at = $api->pg->psql("SELECT reeve.iso(clock_timestamp() + interval '600 ms')");
+	my %kinds = (
+		CRON => { cronExpression => '* * * * * *' },
+		FIXED_RATE => { interval => '300ms' },
+		FIXED_DELAY => { interval => '300ms' },
+		ONCE => { runAt => $at },
+	);
+	my %id = map { $_ => $api->call('POST', $defs, $token{operator}, { %body,
+		taskName => "kind $_", scheduleType => $_, %{$kinds{$_}} })->{body}{id} } keys %kinds;
+	my $runs = sub {
+		my ($kind) = @_;
+		return @{ $api->call('GET', "$path?definition=$id{$kind}&status=SUCCESS",
+			$token{viewer})->{body}{items} };
+	};
+	for my $kind (sort keys %kinds) {
+		my $wanted = $kind eq 'ONCE' ? 1 : 2;
+		ok(wait_until(sub { $runs->($kind) >= $wanted }, 20), "$kind: it fires, and runs");
+		my $run = get(($runs->($kind))[-1]{id})->{body};
+		is_deeply([@$run{qw(taskName trigger taskHandler topic timeout retry priority)}],
+			["kind $kind", 'cron', 'told', 'high', 50000, 4, 9], 'as it says');
+		is_deeply($run->{executionParams}, { of => 'it' }, 'with its params');
+		is($run->{result}, '{"of":"it"} high acme 50000', 'which the handler is given, and its settings')
+			or diag(explain($run));
+		like($run->{fireTime}, qr/^20/, 'at its time');
+	}
+	is(substr(($runs->('ONCE'))[0]{fireTime}, 0, 23), substr($at, 0, 23),
+		'once is when it was asked for');
+	my $once = $api->call('GET', "$defs/$id{ONCE}", $token{viewer})->{body};
+	ok(!$once->{enabled} && !defined $once->{nextFire}, 'and then no more');
+	is($once->{lastState}, 'SUCCESS', 'its last state is told');
+	status_is($api->call('DELETE', "$defs/$_", $token{operator}), 204, 'it is deleted')
+		for values %id;
+	my $late = $api->call('POST', $defs, $token{operator}, { %body, taskName => 'late',
+		taskHandler => 'long', timeout => '300ms', retry => 0, scheduleType => 'ONCE',
+		runAt => $api->pg->psql("SELECT reeve.iso(clock_timestamp() + interval '500 ms')") })->{body}{id};
+	my $run;
+	ok(wait_until(sub { ($run) = @{ $api->call('GET', "$path?definition=$late&status=TIMEOUT",
+		$token{viewer})->{body}{items} } }, 20), 'one that takes too long is ended');
+	like($run->{errorMessage}, qr/\S/, 'with the reason: ' . ($run->{errorMessage} // ''));
+	$api->call('DELETE', "$defs/$late", $token{operator});
+};
+
+subtest 'how far a run is' => sub {
+	my $id = task('steps');
+	my $run;
+	ok(wait_until(sub { $run = get($id)->{body}; ($run->{progress} // 0) == 40 }, 20),
+		'is seen while it runs') or diag(explain($run));
+	is("$run->{status} $run->{progressText}", 'RUNNING half way', 'with its words');
+	post("$id/cancel");
+	is(becomes($id, 'CANCELLED', 'and stays')->{progress}, 40, 'as it was');
 };
 
 subtest 'a pause after each run' => sub {
