@@ -9,6 +9,7 @@
 #include "api/definitions.h"
 #include "api/hidden.h"
 #include "api/instances.h"
+#include "api/match.h"
 #include "api/once.h"
 #include "when/rule.h"
 
@@ -78,24 +79,10 @@ const struct field definition_fields[] = {
 /* The column of `version` in it. */
 #define DEFINITION_VERSION 25
 
-/* Versions in If-Match: one of ours, or `*`.  False: the call is answered. */
-static bool definition_match(struct call *call, const char **ret_version)
+static const char *definition_match(const struct call *call)
 {
-	const char *text = http_request_header(call->req, "If-Match");
-	size_t len;
-
-	*ret_version = NULL;
-	if (text == NULL || strcmp(text, "*") == 0)
-		return true;
-	len = strspn(text + 1, "0123456789");
-	if (text[0] == '"' && len > 0 && len < 19 &&
-		strcmp(text + 1 + len, "\"") == 0) {
-		*ret_version = arena_strndup(call->arena, text + 1, len);
-		return true;
-	}
-	call_reply_problem(call, 412,
-		"If-Match is not the ETag of a definition as it is now");
-	return false;
+	return match_versions(
+		call->arena, http_request_header(call->req, "If-Match"));
 }
 
 static void definition_put_etag(
@@ -115,10 +102,8 @@ static void definition_on_one(struct call *call, const struct pg_result *r)
 		return;
 	}
 	definition_put_etag(call, r, DEFINITION_VERSION);
-	if (known != NULL && call->route->method == HTTP_GET &&
-		strcmp(known, arena_printf(call->arena, "\"%s\"",
-				      pg_result_text(r, 0,
-					      DEFINITION_VERSION))) == 0) {
+	if (call->route->method == HTTP_GET &&
+		match_knows(known, pg_result_text(r, 0, DEFINITION_VERSION))) {
 		call->status = 304;
 		return;
 	}
@@ -211,7 +196,7 @@ static const struct pg_statement definition_update = {
 		" reeve.definition_is_busy(d.id) THEN NULL"
 		" ELSE $21::timestamptz END"
 		" FROM old WHERE d.id = old.id AND NOT " DEFINITION_FILED
-		" AND ($28::bigint IS NULL OR old.version = $28::bigint)"
+		" AND ($28::bigint[] IS NULL OR old.version = ANY ($28::bigint[]))"
 		" RETURNING d.*),"
 		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
 		" action, object, object_id, before, after, request_id)"
@@ -223,7 +208,7 @@ static const struct pg_statement definition_update = {
 	.params = DEFINITION_VALUES,
 };
 
-/* $1 id, $2 tenant, $3 who, $4 request, $5 version, $6 status, $7 next fire,
+/* $1 id, $2 tenant, $3 who, $4 request, $5 versions, $6 status, $7 next fire,
  * $8 operation, $9 the rule that $7 was told by */
 static const struct pg_statement definition_switch = {
 	.name = "api_definition_switch",
@@ -234,7 +219,7 @@ static const struct pg_statement definition_switch = {
 		" WHEN d.schedule_type = 'FIXED_DELAY' AND"
 		" reeve.definition_is_busy(d.id) THEN NULL"
 		" ELSE $7::timestamptz END FROM old WHERE d.id = old.id"
-		" AND ($5::bigint IS NULL OR old.version = $5::bigint)"
+		" AND ($5::bigint[] IS NULL OR old.version = ANY ($5::bigint[]))"
 		" AND ($9::jsonb IS NULL OR old.rule = $9::jsonb)"
 		" RETURNING d.*),"
 		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
@@ -253,7 +238,7 @@ static const struct pg_statement definition_delete = {
 		" WHERE id = $1::uuid AND tenant_id = $2 FOR UPDATE),"
 		" gone AS (DELETE FROM reeve.task_definitions d USING old"
 		" WHERE d.id = old.id AND NOT " DEFINITION_FILED
-		" AND ($5::bigint IS NULL OR old.version = $5::bigint)"
+		" AND ($5::bigint[] IS NULL OR old.version = ANY ($5::bigint[]))"
 		" RETURNING d.id),"
 		" audit AS (INSERT INTO reeve.audit_log (tenant_id, who,"
 		" action, object, object_id, before, request_id)"
@@ -339,8 +324,8 @@ static void definition_serve_update(struct call *call)
 {
 	const char *values[DEFINITION_VALUES] = { NULL };
 
-	if (definition_match(call, &values[VALUE_VERSION]) &&
-		definition_body_read(call, values))
+	values[VALUE_VERSION] = definition_match(call);
+	if (definition_body_read(call, values))
 		db_query(call, &definition_update, values,
 			definition_on_changed);
 }
@@ -355,11 +340,10 @@ static void definition_serve_get(struct call *call)
 static void definition_serve_delete(struct call *call)
 {
 	const char *values[] = { call->name, call->access.tenant,
-		call->access.who, http_request_id(call->req), NULL };
+		call->access.who, http_request_id(call->req),
+		definition_match(call) };
 
-	if (definition_match(call, &values[4]))
-		db_query(call, &definition_delete, values,
-			definition_on_changed);
+	db_query(call, &definition_delete, values, definition_on_changed);
 }
 
 static void definition_serve_list(struct call *call)
@@ -385,11 +369,10 @@ static void definition_set_status(struct call *call, const char *status,
 	const char *next, const char *rule, db_rows_fn rows, db_next_fn then)
 {
 	const char *values[] = { call->name, call->access.tenant,
-		call->access.who, http_request_id(call->req), NULL, status,
-		next, call->route->operation, rule };
+		call->access.who, http_request_id(call->req),
+		definition_match(call), status, next, call->route->operation,
+		rule };
 
-	if (!definition_match(call, &values[4]))
-		return;
 	db_begin(call);
 	db_add(call, &definition_switch, values, rows);
 	db_send_then(call, then);

@@ -138,12 +138,17 @@ subtest 'a definition' => sub {
 	is_deeply($a->{body}, $d, 'as it was told first');
 	status_is($api->call('GET', "$path/$d->{id}", $token{viewer}, undef,
 		'if-none-match' => '"1"'), 304, 'and is not sent again to who has it');
+	status_is($api->call('GET', "$path/$d->{id}", $token{viewer}, undef, 'if-none-match' => $_),
+		304, "nor to who has it by $_") for '*', 'W/"1"', '"7", "x" , W/"1"';
+	status_is($api->call('GET', "$path/$d->{id}", $token{viewer}, undef, 'if-none-match' => $_),
+		200, "but $_ is another") for '1', '"11"', '"7"', '"1';
 
 	my %new = (%daily, scheduleType => 'FIXED_RATE', interval => '90s');
 	delete $new{cronExpression};
 	status_is($api->call('PUT', "$path/$d->{id}", $token{operator}, \%new,
-		'if-match' => '"7"'), 412, 'a lost update is refused');
-	$a = $api->call('PUT', "$path/$d->{id}", $token{operator}, \%new, 'if-match' => '"1"');
+		'if-match' => $_), 412, "a lost update is refused: $_")
+		for '"7"', 'W/"1"', '1', '"7", "8"', '', '"99999999999999999999"', '"-1"';
+	$a = $api->call('PUT', "$path/$d->{id}", $token{operator}, \%new, 'if-match' => '"7", "1"');
 	status_is($a, 200, 'another is put in its place');
 	is($a->{body}{rule}{every}, '90s', 'with another rule');
 	is($a->{headers}{etag}, '"2"', 'and another version');
@@ -227,6 +232,8 @@ subtest 'what does not fit' => sub {
 	my $twice = $api->call('GET', "$path?limit=1&name=a&limit=2", $token{viewer});
 	status_is($twice, 400, 'and those that are there twice');
 	is(ApiNode::errors($twice), 'limit: is there twice', 'each is named');
+	status_is($api->call('GET', "$path?name=a&name=b", $token{viewer}), 400,
+		'and so is one that is there twice');
 	status_is($api->call('GET', "$path?cursor=%21", $token{viewer}), 400,
 		'and a cursor that was never given');
 };
