@@ -168,6 +168,21 @@ static void db_answer(struct call *call)
 		call_reply_json(call, call->status, &call->out);
 }
 
+/* "version: …", where the body has such a field. */
+static bool db_refuse_field(struct call *call, const char *text)
+{
+	const char *colon = strstr(text, ": ");
+	const char *name;
+
+	if (colon == NULL)
+		return false;
+	name = arena_strndup(call->arena, text, (size_t)(colon - text));
+	if (call->body.fields == NULL || !field_get(&call->body, name)->is_set)
+		return false;
+	call_reply_wrong(call, name, colon + 2);
+	return true;
+}
+
 /* What an error of the database is to the client; never its own words, save
  * where a statement of ours has chosen them (RVNNN). */
 void db_refuse(struct call *call, const struct pg_result *error)
@@ -184,6 +199,8 @@ void db_refuse(struct call *call, const struct pg_result *error)
 			text);
 	} else if (status == 429) {
 		call_reply_later(call, status, text, 1);
+	} else if (status == 422 && db_refuse_field(call, text)) {
+		return;
 	} else if (status >= 400 && status <= 599) {
 		call_reply_problem(call, status, text);
 	} else if (strcmp(state, "23505") == 0) {

@@ -92,8 +92,9 @@ for my $way ([{}, 'all'], [{ strategy => 'rolling' }, 'rolling'], [{}, 'all']) {
 
 is($api->call('POST', $path, $admin, { app => 'nobody', version => 'v1' })->{status}, 404,
 	'an application that no node has is none');
-is($api->call('POST', $path, $admin, { app => 'shop', version => '../v1' })->{status}, 422,
-	'a path is no version');
+$a = $api->call('POST', $path, $admin, { app => 'shop', version => '../v1' });
+is($a->{status}, 422, 'a path is no version');
+like(ApiNode::errors($a), qr/^version: letters, digits/, 'as is said of the field');
 is($api->call('POST', $path, $admin, { app => 'shop', version => 'v1.partial' })->{status}, 422,
 	'nor is what is not yet one');
 is($api->call('GET', $path, $api->token('default', 'operator'))->{status}, 403,
