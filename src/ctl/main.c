@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "ctl/commands.h"
 #include "ctl/config.h"
 #include "ctl/consumers.h"
@@ -38,6 +39,7 @@
 #include "ctl/status.h"
 #include "ctl/story.h"
 #include "ctl/task.h"
+#include "ctl/task_list.h"
 #include "ctl/tenant.h"
 #include "ctl/token.h"
 #include "ctl/top.h"
@@ -107,6 +109,10 @@ static const struct main_command main_commands[] = {
 	{ "queue", "dead purge", "TOPIC ID ...|--all", "throw them away",
 		dead_purge, 1, MAIN_MANY,
 		OPTION_JSON | OPTION_ALL | OPTION_LOCAL },
+	{ "task", "list", "[-n N] [--tenant ID]", "the last tracked tasks",
+		task_list_command, 0, 0,
+		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE | OPTION_TENANT |
+			OPTION_LINES },
 	{ "task", "show", "ID", "where a task is", task_show, 1, 1,
 		OPTION_JSON | OPTION_LOCAL | OPTION_DATABASE },
 	{ "task", "cancel", "ID", "end it, waiting or running", task_cancel, 1,
@@ -391,6 +397,19 @@ static int main_run_here(const struct main_command *m, struct ctl *c)
 	return rc;
 }
 
+/* Over the API the tenant is that of the token. */
+static int main_check_there(const struct main_command *m,
+	const struct remote_command *how, uint64_t seen)
+{
+	char *words = xasprintf("%s with --url", how->words);
+	int rc = option_check(words,
+		m->options & ~(how->without | OPTION_TENANT | OPTION_DATABASE),
+		seen);
+
+	free(words);
+	return rc;
+}
+
 static int main_run(const struct main_command *m, struct ctl *c, uint64_t seen)
 {
 	const char *url = url_wanted(c);
@@ -400,10 +419,7 @@ static int main_run(const struct main_command *m, struct ctl *c, uint64_t seen)
 	if (c->url == NULL && main_is_alone(m))
 		url = NULL;
 	if (url != NULL && how != NULL)
-		rc = option_check("this over the API",
-			m->options & ~(how->without | OPTION_TENANT |
-					     OPTION_DATABASE),
-			seen);
+		rc = main_check_there(m, how, seen);
 	if (rc == EXIT_OK)
 		rc = url != NULL ? main_run_there(m, c, url)
 				 : main_run_here(m, c);

@@ -152,7 +152,7 @@ static const struct option_row option_rows[] = {
 		.help = "cron: for people" },
 	{ "tenant", 0, OPTION_TENANT, OPTION_TEXT, OPTION_PLACE(tenant),
 		.value = "ID",
-		.help = "cron, token: of this tenant (default)" },
+		.help = "cron, token, task list: of this tenant (default)" },
 	{ "force", 0, OPTION_FORCE, OPTION_FLAG, OPTION_PLACE(cron.force),
 		.help = "cron: also what is refused with reason" },
 	{ "hours", 0, OPTION_HOURS, OPTION_NUMBER, OPTION_PLACE(cron.hours),

@@ -16,6 +16,7 @@
 #include "ctl/remote_task.h"
 #include "ctl/scheduler.h"
 #include "ctl/status.h"
+#include "ctl/task_list.h"
 #include "ctl/top.h"
 
 /* The client knows the way to the document that both show. */
@@ -51,6 +52,8 @@ static const struct remote_command remote_commands[] = {
 	{ REMOTE_ROW("queue dead show", "GET", "/api/v1/queues/{topic}/dead",
 		remote_queue_dead_show) },
 	{ REMOTE_ROW("queue push", "POST", "/api/v1/tasks", remote_task_push) },
+	{ REMOTE_ROW("task list", "GET", REMOTE_INSTANCES, remote_task_list),
+		.members = remote_task_item, .print = task_list_tell },
 	{ REMOTE_ROW("task show", "GET", REMOTE_INSTANCES "/{id}",
 		remote_task_show) },
 	{ REMOTE_ROW("task cancel", "POST", REMOTE_INSTANCES "/{id}/cancel",

@@ -51,6 +51,26 @@ const struct remote_member remote_task_kept[] = {
 	{ .ours = NULL },
 };
 
+const struct remote_member remote_task_item[] = {
+	{ .ours = "id", .theirs = "id" },
+	{ .ours = "handler", .theirs = "taskHandler" },
+	{ .ours = "topic", .theirs = "topic" },
+	{ .ours = "state", .theirs = "status" },
+	{ .ours = "trigger", .theirs = "trigger" },
+	{ .ours = "definition", .theirs = "taskName" },
+	{ .ours = "tenant" },
+	{ .ours = "created", .theirs = "createdAt", .turn = REMOTE_TIME },
+	{ .ours = "due", .theirs = "dueAt", .turn = REMOTE_TIME },
+	{ .ours = "start", .theirs = "startTime", .turn = REMOTE_TIME },
+	{ .ours = "end", .theirs = "endTime", .turn = REMOTE_TIME },
+	{ .ours = "duration_ms", .theirs = "executionDuration" },
+	{ .ours = "retries", .theirs = "retryCount" },
+	{ .ours = "node", .theirs = "executionNode" },
+	{ .ours = "worker", .theirs = "worker" },
+	{ .ours = "error", .theirs = "errorMessage" },
+	{ .ours = NULL },
+};
+
 /* "children", "children_done" and "children_failed" of the subtasks. */
 static void remote_task_children(json_t *row)
 {
@@ -100,6 +120,24 @@ static struct kept *remote_task_ours(
 	json_object_foreach_safe(row, next, key, value) if (json_is_null(value))
 		json_object_del(row, key);
 	return kept_of(id, row);
+}
+
+int remote_task_list(struct remote *r)
+{
+	json_t *items = NULL, *one, *list = json_array();
+	int rc = EXIT_OK;
+	size_t i;
+
+	if (r->ctl->lines > 0)
+		rc = remote_list(r, r->how->path, r->ctl->lines, &items, NULL);
+	if (rc == EXIT_OK) {
+		json_array_foreach(items, i, one) json_array_append_new(
+			list, remote_ours(r->how->members, one));
+		r->how->print(r->ctl, json_incref(list));
+	}
+	json_decref(items);
+	json_decref(list);
+	return rc;
 }
 
 static int remote_task_read(

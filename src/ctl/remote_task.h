@@ -7,12 +7,14 @@
 
 #include "ctl/remote_ask.h"
 
-/* What is kept of a task, in the words of task show. */
+/* What is kept of a task, in the words of task show and of task list. */
 extern const struct remote_member remote_task_kept[];
+extern const struct remote_member remote_task_item[];
 
 int remote_task_push(struct remote *r);
 /* cron run */
 int remote_task_run(struct remote *r);
+int remote_task_list(struct remote *r);
 int remote_task_show(struct remote *r);
 int remote_task_cancel(struct remote *r);
 int remote_task_retry(struct remote *r);

@@ -313,6 +313,10 @@ subtest 'runs of definitions' => sub {
 		@{ json_quietly('default viewer', qw(cron history -n 100)) } } 20, 'all have ended';
 	same([qw(cron history often -n 2)], 'result');
 	same([qw(cron history -n 100)], 'result');
+	same([qw(task list -n 1000)], 'tenant');
+	like(done('default viewer', qw(task list -n 1)), qr/\ATASK .*\n[0-9a-f-]{36} +talk +high +SUCCESS +cron +often /,
+		'the last task of all');
+	is(@{ json('acme viewer', qw(task list)) }, 0, 'and none of another tenant');
 };
 
 subtest 'the scheduler' => sub {
@@ -439,6 +443,67 @@ subtest 'answers that are seldom' => sub {
 		'and no line comes twice');
 	like($asked, qr/^Last-Event-ID: 1$id\r$/m, 'behind the last one told');
 };
+
+# nginx with a certificate of its own, that has the API below /reeve.
+sub tls_front
+{
+	my $port = free_port();
+	my ($exit, undef, $err) = run_command(30, qw(openssl req -x509 -newkey ec -pkeyopt
+		ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=front -addext),
+		'subjectAltName=IP:127.0.0.1', '-keyout', "$dir/key.pem", '-out', "$dir/cert.pem");
+	is($exit, 0, 'a certificate') or diag($err);
+	my $user = is_root() ? 'user root;' : '';
+	my $temp = join ' ', map { "${_}_temp_path $dir/$_;" } qw(client_body proxy fastcgi uwsgi scgi);
+	spew("$dir/nginx.conf", <<"CONF");
+$user
+daemon off;
+pid $dir/nginx.pid;
+error_log stderr;
+events { worker_connections 64; }
+http {
+	access_log off; $temp
+	server {
+		listen 127.0.0.1:$port ssl;
+		ssl_certificate $dir/cert.pem;
+		ssl_certificate_key $dir/key.pem;
+		location /reeve/ { proxy_pass $url/; }
+	}
+}
+CONF
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0) {
+		open STDERR, '>', "$dir/nginx.err";
+		exec 'nginx', '-c', "$dir/nginx.conf" or exit 127;
+	}
+	wait_until { my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) } 10,
+		'nginx is there' or diag(slurp("$dir/nginx.err"));
+	return ("https://127.0.0.1:$port/reeve/", $port, $pid);
+}
+
+SKIP: {
+	local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
+	skip 'nginx or openssl is not installed', 1 unless in_path('nginx') && in_path('openssl');
+	subtest 'TLS' => sub {
+		my ($front, $port, $pid) = tls_front();
+		local $url = $front;
+		refused(qr/^reevectl: \Q$front\E is not to be trusted: .*--cacert or REEVE_CAFILE/, 71,
+			'default viewer', qw(nodes));
+		my @ca = ('--cacert', "$dir/cert.pem");
+		like(done('default viewer', @ca, 'nodes'), qr/ ONLINE /, 'with its authority');
+		my $id = done('default operator', @ca, qw(queue push high talk));
+		like(done('default operator', @ca, qw(task logs -f), $id), qr/line 1\n.*line 3$/s,
+			'a stream through it');
+		local $ENV{REEVE_CAFILE} = "$dir/cert.pem";
+		done('default viewer', 'status');
+		$url = "https://localhost:$port/reeve";
+		refused(qr/is not to be trusted: /, 71, 'default viewer', 'nodes');
+		$ENV{REEVE_CAFILE} = "$dir/none.pem";
+		refused(qr/^reevectl: cannot read the certificates of --cacert or REEVE_CAFILE/, 71,
+			'default viewer', 'nodes');
+		send_signal('TERM', $pid);
+		waitpid $pid, 0;
+	};
+}
 
 $api->node->stop;
 done_testing();
