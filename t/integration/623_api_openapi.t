@@ -107,6 +107,12 @@ for my $template (sort keys %$paths) {
 my @missing = grep { !$seen{$_}{1} && !/deployments/ } map { my $p = $_; map { uc($_) . " $p" }
 	sort keys %{$paths->{$p}} } sort keys %$paths;
 is("@missing", '', 'every path has answered well at least once');
+my @silent = grep { $api->pg->psql("SELECT count(*) FROM reeve.audit_log WHERE action = '$_'"
+	. " AND tenant_id = 'default' AND who LIKE 'token %' AND request_id <> ''"
+	. ' AND object <> \'\' AND coalesce(before, after) IS NOT NULL') == 0 }
+	map { my $p = $_; map { $paths->{$p}{$_}{operationId} } grep { $_ ne 'get' && $seen{uc($_) . " $p"}{1} }
+	sort keys %{$paths->{$p}} } sort keys %$paths;
+is("@silent", '', 'and every change is in the audit log: what, by whom, and how it was or is');
 spew("$dir/openapi.json", $doc);
 spew("$dir/answers", join '', map { "$_\n" } @lines);
 my ($code, $out, $err) = run_command(60, $python, "$FindBin::Bin/../lib/openapi_check.py",
