@@ -61,6 +61,15 @@ static void once_hash(struct call *call, struct once *o)
 	crypt_hex(hash, sizeof(hash), o->hash + 2);
 }
 
+/* What is asked for: of two definitions to run, each is another request. */
+static const char *once_operation(const struct call *call)
+{
+	if (call->name == NULL)
+		return call->route->operation;
+	return arena_printf(
+		call->arena, "%s %s", call->route->operation, call->name);
+}
+
 bool once_begin(struct call *call, const char *id, const struct once_made *made)
 {
 	const char *key = http_request_header(call->req, "Idempotency-Key");
@@ -87,7 +96,7 @@ bool once_begin(struct call *call, const char *id, const struct once_made *made)
 	o->key = arena_strdup(call->arena, key);
 	once_hash(call, o);
 	db_add(call, &once_claim,
-		(const char *[]){ o->key, call->route->operation, o->hash, id },
+		(const char *[]){ o->key, once_operation(call), o->hash, id },
 		NULL);
 	return true;
 }

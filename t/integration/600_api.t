@@ -174,6 +174,16 @@ subtest 'a definition' => sub {
 		'each change is in the audit log');
 };
 
+subtest 'a definition that is run now' => sub {
+	my @made = map { $api->call('POST', $path, $token{operator}, { %daily, taskName => $_ })->{body}{id} } qw(r1 r2);
+	my $run = sub { $api->call('POST', "$path/$_[0]/run", $token{operator}, {}, 'idempotency-key' => 'now') };
+	my $a = $run->($made[0]);
+	status_is($a, 201, 'is run');
+	is($run->(uc $made[0])->{body}{id}, $a->{body}{id}, 'once, with its key');
+	status_is($run->($made[1]), 422, 'which is not for another definition');
+	$api->call('DELETE', "$path/$_", $token{operator}) for @made;
+};
+
 subtest 'a definition of a file' => sub {
 	my $id = $api->call('POST', $path, $token{operator}, { %daily, taskName => 'filed' })->{body}{id};
 	my $source = sub { $api->pg->psql("UPDATE reeve.task_definitions SET source = '$_[0]' WHERE id = '$id'") };
