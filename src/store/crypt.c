@@ -141,15 +141,11 @@ static int crypt_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static int crypt_key_parse(const char *text, size_t len, struct crypt_key *key)
+static int crypt_key_parse(const char *text, struct crypt_key *key)
 {
 	size_t i;
 	int high, low;
 
-	while (len > 0 && isspace((unsigned char)text[len - 1]))
-		len--;
-	if (len != sizeof(key->bytes) * 2)
-		return -1;
 	for (i = 0; i < sizeof(key->bytes); i++) {
 		high = crypt_digit(text[2 * i]);
 		low = crypt_digit(text[2 * i + 1]);
@@ -160,13 +156,34 @@ static int crypt_key_parse(const char *text, size_t len, struct crypt_key *key)
 	return 0;
 }
 
-static int crypt_key_take(
-	int fd, const char *path, struct crypt_key *key, struct err *err)
+/* How many there are; 0: something is no key, or there are too many. */
+static size_t crypt_keys_parse(
+	const char *text, size_t len, struct crypt_key keys[CRYPT_KEYS_MAX])
 {
-	char text[2 * CRYPT_KEY_BYTES + 16];
+	const char *end = text + len, *at = text, *line;
+	size_t n = 0;
+
+	for (;;) {
+		while (at < end && isspace((unsigned char)*at))
+			at++;
+		if (at == end)
+			return n;
+		for (line = at; at < end && !isspace((unsigned char)*at);)
+			at++;
+		if (n == CRYPT_KEYS_MAX || at - line != 2 * CRYPT_KEY_BYTES ||
+			crypt_key_parse(line, &keys[n]) != 0)
+			return 0;
+		n++;
+	}
+}
+
+static int crypt_keys_take(int fd, const char *path,
+	struct crypt_key keys[CRYPT_KEYS_MAX], size_t *ret_count,
+	struct err *err)
+{
+	char text[(CRYPT_KEYS_MAX + 1) * (2 * CRYPT_KEY_BYTES + 2)];
 	struct stat st;
 	ssize_t n;
-	int rc;
 
 	if (fstat(fd, &st) == -1)
 		return err_errno(err, "%s", path);
@@ -180,24 +197,26 @@ static int crypt_key_take(
 	n = read(fd, text, sizeof(text));
 	if (n == -1)
 		return err_errno(err, "%s", path);
-	rc = crypt_key_parse(text, (size_t)n, key);
+	*ret_count = crypt_keys_parse(text, (size_t)n, keys);
 	explicit_bzero(text, sizeof(text));
-	if (rc != 0)
-		return err_set(err, 0,
-			"%s: a key is 64 hex digits: make one with "
-			"`openssl rand -hex 32`",
-			path);
-	return 0;
+	if (*ret_count > 0)
+		return 0;
+	explicit_bzero(keys, CRYPT_KEYS_MAX * sizeof(*keys));
+	return err_set(err, 0,
+		"%s: a key is a line of 64 hex digits, and there are up to %d: "
+		"make one with `openssl rand -hex 32`",
+		path, CRYPT_KEYS_MAX);
 }
 
-int crypt_key_read(const char *path, struct crypt_key *ret_key, struct err *err)
+int crypt_keys_read(const char *path, struct crypt_key ret_keys[CRYPT_KEYS_MAX],
+	size_t *ret_count, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int rc;
 
 	if (fd == -1)
 		return err_errno(err, "%s", path);
-	rc = crypt_key_take(fd, path, ret_key, err);
+	rc = crypt_keys_take(fd, path, ret_keys, ret_count, err);
 	close(fd);
 	return rc;
 }

@@ -36,10 +36,14 @@ void crypt_token(char ret_text[CRYPT_TOKEN_MAX]);
 /* Overwrite what was secret. */
 void crypt_wipe(void *bytes, size_t len);
 
-/* Read a key from a file of 64 hex digits that only its owner may read or
- * write.  0, or -1 with err, which says how to make one. */
-int crypt_key_read(
-	const char *path, struct crypt_key *ret_key, struct err *err);
+/*
+ * Read the keys of a file that only its owner may read or write: a line of 64
+ * hex digits each, at least one and at most CRYPT_KEYS_MAX.  0, or -1 with err,
+ * which says how to make one; then no key is in ret_keys.
+ */
+#define CRYPT_KEYS_MAX 8
+int crypt_keys_read(const char *path, struct crypt_key ret_keys[CRYPT_KEYS_MAX],
+	size_t *ret_count, struct err *err);
 
 /*
  * Seal text (XChaCha20-Poly1305) so that it opens only with the same key and

@@ -14,7 +14,8 @@ static const char secret_missing[] =
 	"process.yaml of this node has no database.secret_key_file";
 
 struct secret {
-	struct crypt_key key;
+	struct crypt_key keys[CRYPT_KEYS_MAX]; /* the first seals */
+	size_t count;
 };
 
 struct secret *secret_open(const char *path, struct err *err)
@@ -28,7 +29,7 @@ struct secret *secret_open(const char *path, struct err *err)
 	if (crypt_load(err) != 0)
 		return NULL;
 	s = xcalloc(1, sizeof(*s));
-	if (crypt_key_read(path, &s->key, err) == 0)
+	if (crypt_keys_read(path, s->keys, &s->count, err) == 0)
 		return s;
 	free(s);
 	return NULL;
@@ -38,7 +39,7 @@ void secret_close(struct secret *s)
 {
 	if (s == NULL)
 		return;
-	crypt_wipe(&s->key, sizeof(s->key));
+	crypt_wipe(s->keys, sizeof(s->keys));
 	free(s);
 }
 
@@ -53,7 +54,7 @@ void secret_seal(const struct secret *s, const char *tenant, const char *owner,
 	char *place = secret_place(tenant, owner);
 	struct buf box = BUF_INIT;
 
-	crypt_seal(&s->key, place, text, len, &box);
+	crypt_seal(&s->keys[0], place, text, len, &box);
 	buf_puts(out, "\\x");
 	crypt_hex(box.data, box.len, buf_reserve(out, 2 * box.len));
 	out->len += 2 * box.len;
@@ -92,6 +93,7 @@ static int secret_unseal(const struct secret *s, const char *tenant,
 	const char *hex = strchr(sealed, ' ');
 	struct buf box = BUF_INIT;
 	char *owner, *place;
+	size_t i;
 	int rc = -1;
 
 	if (hex == NULL)
@@ -101,8 +103,8 @@ static int secret_unseal(const struct secret *s, const char *tenant,
 	for (hex++; hex[0] != '\0' && hex[1] != '\0'; hex += 2)
 		buf_putc(&box, (char)(secret_digit(hex[0]) << 4 |
 				       secret_digit(hex[1])));
-	if (box.len > 0)
-		rc = crypt_open(&s->key, place, box.data, box.len, out);
+	for (i = 0; i < s->count && rc != 0 && box.len > 0; i++)
+		rc = crypt_open(&s->keys[i], place, box.data, box.len, out);
 	buf_done(&box);
 	free(place);
 	free(owner);
@@ -181,7 +183,7 @@ int secret_give(const struct secret *s, struct task *t, const char *sealed,
 	if (secret_unseal(s, t->tenant, sealed, &text) != 0)
 		rc = err_set(err, 0,
 			"its secret params were sealed with another key than "
-			"that of database.secret_key_file");
+			"those of database.secret_key_file");
 	else if (secret_merge(t, &text, &merged) != 0)
 		rc = err_set(err, 0,
 			"its params are no object that secret ones can be "

@@ -2,7 +2,7 @@
 /*
  * secret - params that are kept sealed, and opened for the handler alone.
  *
- * The key is in a file, never in the database.  What is sealed names the
+ * The keys are in a file, never in the database.  What is sealed names the
  * tenant and the definition or instance it belongs to, and opens only there.
  * Opened it is in the memory of the worker that runs the task, and nowhere in
  * an envelope.
@@ -20,10 +20,10 @@ struct task;
 
 #define SECRET_MAX 65536 /* bytes of the JSON of one */
 
-/* Read the key of database.secret_key_file.  path NULL: NULL with err, too,
- * which says what is not set. */
+/* Read the keys of database.secret_key_file: the first seals, any may open.
+ * path NULL: NULL with err, too, which says what is not set. */
 struct secret *secret_open(const char *path, struct err *err);
-/* Overwrites the key.  NULL is a no-op. */
+/* Overwrites the keys.  NULL is a no-op. */
 void secret_close(struct secret *s);
 
 /* Append the sealed JSON object text[0..len) as a bytea's text to out. */

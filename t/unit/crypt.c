@@ -90,29 +90,51 @@ static void test_token(void)
 static void test_key(void)
 {
 	char path[] = "/tmp/crypt-key.XXXXXX";
-	struct crypt_key key;
+	struct crypt_key keys[CRYPT_KEYS_MAX];
+	size_t n = 0, i;
 	struct err err;
-	char text[128];
+	char text[1024];
 
 	close(mkstemp(path));
 	memset(text, 'a', 64);
 	strcpy(text + 64, "\n");
 	put(path, 0600, text);
-	ok(crypt_key_read(path, &key, &err) == 0 && key.bytes[31] == 0xaa,
+	ok(crypt_keys_read(path, keys, &n, &err) == 0 && n == 1 &&
+			keys[0].bytes[31] == 0xaa,
 		"a key is read from a file");
+	for (i = 0; i < CRYPT_KEYS_MAX; i++) {
+		memset(text + 66 * i, 'a' + (int)i % 6, 64);
+		strcpy(text + 66 * i + 64, "\r\n");
+	}
+	put(path, 0600, text);
+	ok(crypt_keys_read(path, keys, &n, &err) == 0 && n == CRYPT_KEYS_MAX &&
+			keys[1].bytes[0] == 0xbb && keys[7].bytes[31] == 0xbb,
+		"several are, a line each");
+	strcpy(text + strlen(text), "a");
+	put(path, 0600, text);
+	ok(crypt_keys_read(path, keys, &n, &err) == -1,
+		"unless something else is with them");
+	ok(keys[0].bytes[0] == 0, "then none is");
+	memset(text + 66 * i, 'a', 64);
+	text[66 * i + 64] = '\0';
+	put(path, 0600, text);
+	ok(crypt_keys_read(path, keys, &n, &err) == -1, "nor too many");
+	text[66] = '\0';
 	put(path, 0640, text);
-	ok(crypt_key_read(path, &key, &err) == -1,
+	ok(crypt_keys_read(path, keys, &n, &err) == -1,
 		"not from one that others may read");
 	has_str("chmod 600", err.text, "and it says what to do");
 	put(path, 0600, "abc\n");
-	ok(crypt_key_read(path, &key, &err) == -1, "nor a key too short");
+	ok(crypt_keys_read(path, keys, &n, &err) == -1, "nor a key too short");
 	has_str("64 hex digits", err.text, "which it says");
 	text[5] = 'x';
 	put(path, 0600, text);
-	ok(crypt_key_read(path, &key, &err) == -1, "nor one of other letters");
-	ok(crypt_key_read("/tmp", &key, &err) == -1, "nor a directory");
+	ok(crypt_keys_read(path, keys, &n, &err) == -1,
+		"nor one of other letters");
+	ok(crypt_keys_read("/tmp", keys, &n, &err) == -1, "nor a directory");
 	unlink(path);
-	ok(crypt_key_read(path, &key, &err) == -1, "nor a file that is gone");
+	ok(crypt_keys_read(path, keys, &n, &err) == -1,
+		"nor a file that is gone");
 }
 
 int main(void)

@@ -13,17 +13,20 @@
 
 static char path[] = "/tmp/secret-key.XXXXXX";
 
-static struct secret *with_key(char digit)
+/* A key for each digit. */
+static struct secret *with_keys(const char *digits)
 {
-	char text[65];
 	struct secret *s;
 	struct err err;
 	FILE *f;
+	int i;
 
-	memset(text, digit, 64);
-	text[64] = '\0';
 	f = fopen(path, "w");
-	fputs(text, f);
+	for (; *digits != '\0'; digits++) {
+		for (i = 0; i < 64; i++)
+			fputc(*digits, f);
+		fputc('\n', f);
+	}
 	fclose(f);
 	s = secret_open(path, &err);
 	if (s == NULL)
@@ -95,6 +98,30 @@ static void test_refused(const struct secret *s, const struct secret *other)
 	free(line);
 }
 
+/* Nodes get the new key behind the old one, then before it, then alone. */
+static void test_rotation(void)
+{
+	struct secret *old = with_keys("a"), *both = with_keys("ab"),
+		      *turned = with_keys("ba"), *new = with_keys("b");
+	struct task *t = a_task("{}");
+	char *by_old = sealed(both, "{\"n\":1}");
+	char *by_new = sealed(turned, "{\"n\":2}");
+	struct err err;
+
+	ok(secret_give(old, t, by_old, &err) == 0, "the first key seals");
+	ok(secret_give(turned, t, by_old, &err) == 0, "the others open");
+	ok(secret_give(both, t, by_new, &err) == 0, "also what is new");
+	ok(secret_give(new, t, by_new, &err) == 0, "which the new one seals");
+	ok(secret_give(new, t, by_old, &err) == -1, "alone it opens no more");
+	free(by_old);
+	free(by_new);
+	task_free(t);
+	secret_close(old);
+	secret_close(both);
+	secret_close(turned);
+	secret_close(new);
+}
+
 int main(void)
 {
 	struct secret *s, *other;
@@ -102,8 +129,8 @@ int main(void)
 	struct err err;
 
 	close(mkstemp(path));
-	s = with_key('a');
-	other = with_key('b');
+	s = with_keys("a");
+	other = with_keys("b");
 	test_give(s, "{}", "{\"p\":\"hidden\"}", "{\"p\":\"hidden\"}",
 		"secret params are given");
 	test_give(s, "{\"a\":[1,{}],\"b\":\"x\\ny\"}", "{\"p\":\"hidden\"}",
@@ -112,6 +139,7 @@ int main(void)
 	test_give(s, "{\"p\":1,\"q\":2}", "{\"\\u0070\":\"hidden\"}",
 		"{\"q\":2,\"p\":\"hidden\"}", "instead of those of their name");
 	test_refused(s, other);
+	test_rotation();
 	secret_names("{\"a\":1,\"b c\":{\"d\":2}}", 21, &names);
 	is_str("[\"a\",\"b c\"]", names.data, "their names may be told");
 	buf_done(&names);
