@@ -237,7 +237,8 @@ static int source_make_tree(
 	(void)err;
 	if (s->options->git != NULL)
 		return 0;
-	source_add_words(c, (const char *[]){ "mkdir", "--", NULL });
+	source_add_words(
+		c, (const char *[]){ "mkdir", "-m", "0755", "--", NULL });
 	source_add(c, source_path(s, ".partial"));
 	return 1;
 }

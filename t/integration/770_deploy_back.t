@@ -123,6 +123,22 @@ subtest 'texts that are none' => sub {
 		qr/odd v6: FAILED: back: prepare: \S+x\?: /, 'does not keep it from its end');
 };
 
+subtest 'hooks that go on' => sub {
+	$app->release('h1', 'prepare.sh' => <<'SH');
+setsid sh -c 'echo $$ > $REEVE_ROOT/apart; exec sleep 1000' &
+sh -c 'trap "" TERM; echo $$ > $REEVE_ROOT/beside; while :; do sleep 1; done' &
+while ! test -s $REEVE_ROOT/apart || ! test -s $REEVE_ROOT/beside; do sleep 0.02; done
+head -c 1000000 /dev/zero | tr '\0' x
+echo; echo the end
+SH
+	my $out = pushed('h1', 0, 'one that leaves processes with its output is over with itself');
+	cmp_ok(length $out, '<', 80_000, 'of what it prints not all is kept');
+	like($out, qr/x{50000}\n\s+the end$/m, 'but the last');
+	my ($beside, $apart) = map { slurp("$root/$_") + 0 } qw(beside apart);
+	ok(wait_until(sub { !kill 0, $beside }, 5), 'what it left in its group is killed');
+	kill KILL => $apart;
+};
+
 subtest 'what is kept' => sub {
 	my $kept = sub { join ' ', sort map { s{.*/}{}r } glob "$root/releases/* $root/releases/.v*" };
 	$app->release($_) for qw(v7 v8 v9 v12);
