@@ -16,7 +16,7 @@
 #include "ctl/status.h"
 
 /* How often a stream that was lost is asked for again, and after how long. */
-#define REMOTE_LOGS_TRIES   10
+#define REMOTE_LOGS_TRIES   30
 #define REMOTE_LOGS_PAUSE_S 1
 #define REMOTE_LOGS_LINE    (16 << 20) /* bytes of one of its lines */
 
@@ -98,10 +98,17 @@ static bool remote_logs_on_data(const char *data, size_t len, void *arg)
 	return !s->is_over && s->text.len < REMOTE_LOGS_LINE;
 }
 
-/* One connection, for as long as it lasts.  ret_is_lost: it may be tried
- * again. */
+/* What was wrong with a connection: told of the first of several. */
+static void remote_logs_complain(const char *why, int tries)
+{
+	if (tries == 1)
+		(void)ctl_fail(EXIT_SYSTEM, "%s; trying again", why);
+}
+
+/* One connection, for as long as it lasts: EXIT_OK, EXIT_SYSTEM when it may be
+ * tried again, or EXIT_CONFIG, printed. */
 static int remote_logs_stream(
-	struct remote_logs *s, const char *path, bool *ret_is_lost)
+	struct remote_logs *s, const char *path, int tries)
 {
 	char *header = xasprintf("Last-Event-ID: %s", s->last);
 	const struct client_request q = { .method = "GET",
@@ -109,22 +116,28 @@ static int remote_logs_stream(
 		.header = s->last[0] != '\0' ? header : NULL,
 		.on_data = remote_logs_on_data,
 		.arg = s };
+	struct buf why = BUF_INIT;
 	struct client_answer a;
 	struct err err;
 	int rc = EXIT_OK;
 
-	*ret_is_lost = true;
 	buf_reset(&s->text);
 	s->event[0] = '\0';
 	if (client_send(s->remote->client, &q, &a, &err) != 0) {
-		rc = ctl_fail(EXIT_SYSTEM, "%s", err.text);
+		rc = EXIT_SYSTEM;
+		if (!s->is_some)
+			remote_logs_complain(err.text, tries);
+	} else if (a.status == 429 || a.status >= 500) {
+		rc = EXIT_SYSTEM;
+		problem_put(s->remote->ctl->there, &a, &why);
+		remote_logs_complain(buf_str(&why), tries);
+		client_answer_done(&a);
 	} else {
 		if (a.status != 200)
 			rc = problem_print(s->remote->ctl->there, &a, NULL);
-		*ret_is_lost =
-			a.status == 200 || a.status == 429 || rc == EXIT_SYSTEM;
 		client_answer_done(&a);
 	}
+	buf_done(&why);
 	free(header);
 	return rc;
 }
@@ -134,22 +147,26 @@ static int remote_logs_follow(struct remote_logs *s)
 	const struct timespec pause = { REMOTE_LOGS_PAUSE_S, 0 };
 	struct buf path = BUF_INIT;
 	char *plain = remote_path(s->remote, s->remote->ctl->argv[0]);
-	bool is_lost = true;
 	int rc = EXIT_OK, tries = 0;
 
 	buf_puts(&path, plain);
 	remote_query(&path, "follow", "1");
-	while (!s->is_over && is_lost && tries < REMOTE_LOGS_TRIES) {
-		if (tries++ > 0)
-			nanosleep(&pause, NULL);
+	while (!s->is_over && rc != EXIT_CONFIG &&
+		tries++ < REMOTE_LOGS_TRIES) {
 		s->is_some = false;
-		rc = remote_logs_stream(s, buf_str(&path), &is_lost);
+		rc = remote_logs_stream(s, buf_str(&path), tries);
 		if (s->is_some)
-			tries = 1;
+			tries = 0;
+		if (!s->is_over && rc != EXIT_CONFIG)
+			nanosleep(&pause, NULL);
 	}
 	buf_done(&path);
 	free(plain);
-	return s->is_over ? EXIT_OK : rc != EXIT_OK ? rc : EXIT_SYSTEM;
+	if (s->is_over)
+		return EXIT_OK;
+	return rc == EXIT_CONFIG
+		       ? rc
+		       : ctl_fail(EXIT_SYSTEM, "the stream of its log is lost");
 }
 
 int remote_logs(struct remote *r)

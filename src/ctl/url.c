@@ -103,7 +103,7 @@ static int url_read_unix(const char *text, struct url *u)
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return url_refuse(text, "is longer than a socket's path");
 	u->socket = xstrdup(path);
-	u->base = xstrdup("http://reeve");
+	u->base = xstrdup("http://localhost");
 	return EXIT_OK;
 }
 

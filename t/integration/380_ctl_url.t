@@ -442,6 +442,11 @@ subtest 'answers that are seldom' => sub {
 	is($out, "2026-11-22T10:00:00.000Z INFO  one\n2026-11-22T10:00:00.000Z INFO  two\n",
 		'and no line comes twice');
 	like($asked, qr/^Last-Event-ID: 1$id\r$/m, 'behind the last one told');
+	($exit, $out, $err) = stubbed([http('200 OK', '{"items": [], "nextCursor": null}'),
+		http('503 Service Unavailable', '{"title": "Service Unavailable"}'),
+		http('404 Not Found', '{"title": "Not Found"}')], qw(task logs -f), "0$id");
+	is("$exit $err", "1 reevectl: 503 Service Unavailable; trying again\nreevectl: 404 Not Found\n",
+		'unless the task is gone');
 };
 
 # nginx with a certificate of its own, that has the API below /reeve.
