@@ -154,17 +154,18 @@ void answer_list(struct call *call, const struct pg_result *r)
 	int most =
 		limit->is_set ? (int)limit->number : atoi(ANSWER_LIMIT_DEFAULT);
 	int i, rows = pg_result_rows(r);
+	size_t enough = (size_t)atoi(ANSWER_BYTES_MAX);
 	struct jsonw j;
 
 	jsonw_init(&j, &call->out);
 	jsonw_object(&j, NULL);
 	jsonw_array(&j, "items");
-	for (i = 0; i < rows && i < most; i++)
+	for (i = 0; i < rows && i < most && call->out.len < enough; i++)
 		answer_put(&j, NULL, call->route->answer, r, i, 1);
 	jsonw_end_array(&j);
 	jsonw_str(&j, "nextCursor",
-		rows > most
-			? answer_encode(call, pg_result_text(r, most - 1, 0))
+		i > 0 && i < rows
+			? answer_encode(call, pg_result_text(r, i - 1, 0))
 			: NULL);
 	jsonw_end_object(&j);
 }

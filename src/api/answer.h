@@ -45,6 +45,17 @@ void answer_one(struct call *call, const struct pg_result *r);
 		.help = "nextCursor of the list before: what follows it" \
 	}
 
+/*
+ * A page ends early behind the item that makes it longer than so many bytes.  A
+ * list of rows that may be long selects no more of them than it needs to know
+ * that, those with bytes < ANSWER_BYTES_MAX: the sum of `length` over the rows
+ * but the last two, in their order.
+ */
+#define ANSWER_BYTES_MAX "4194304"
+#define ANSWER_BYTES(length, order)                      \
+	"coalesce(sum(" length ") OVER (ORDER BY " order \
+	" ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING), 0)"
+
 struct answer_page {
 	char limit[24];     /* plus one */
 	const char *cursor; /* decoded; NULL: from the start */

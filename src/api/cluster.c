@@ -150,16 +150,22 @@ static const struct pg_statement cluster_nodes = {
 static const struct pg_statement cluster_audit = {
 	.name = "api_audit",
 	.text = "SELECT id, id, reeve.iso(at), who, action, object, object_id,"
-		" before, after, request_id FROM reeve.audit_log"
-		" WHERE tenant_id = $3 AND ($2::uuid IS NULL OR id < $2::uuid)"
-		" AND ($4::text IS NULL OR action = $4)"
-		" AND ($5::text IS NULL OR object = $5)"
-		" AND ($6::text IS NULL OR object_id = $6)"
-		" AND ($7::bigint IS NULL OR id >= reeve.uuid_floor("
-		"'epoch'::timestamptz + $7::bigint * interval '1 us'))"
-		" AND ($8::bigint IS NULL OR id < reeve.uuid_floor("
-		"'epoch'::timestamptz + $8::bigint * interval '1 us'))"
-		" ORDER BY id DESC LIMIT $1::int",
+		" before, after, request_id FROM (SELECT *,"
+		" " ANSWER_BYTES("coalesce(octet_length(before::text), 0) +"
+				 " coalesce(octet_length(after::text), 0)",
+			"id DESC") " AS bytes FROM (SELECT * FROM"
+				   " reeve.audit_log"
+				   " WHERE tenant_id = $3 AND ($2::uuid IS NULL OR id < $2::uuid)"
+				   " AND ($4::text IS NULL OR action = $4)"
+				   " AND ($5::text IS NULL OR object = $5)"
+				   " AND ($6::text IS NULL OR object_id = $6)"
+				   " AND ($7::bigint IS NULL OR id >= reeve.uuid_floor("
+				   "'epoch'::timestamptz + $7::bigint * interval '1 us'))"
+				   " AND ($8::bigint IS NULL OR id < reeve.uuid_floor("
+				   "'epoch'::timestamptz + $8::bigint * interval '1 us'))"
+				   " ORDER BY id DESC LIMIT $1::int) all_of_it) l"
+				   " WHERE bytes < " ANSWER_BYTES_MAX
+				   " ORDER BY id DESC",
 	.params = 8,
 };
 

@@ -257,17 +257,26 @@ static const struct pg_statement definition_get = {
 	.params = 2,
 };
 
-#define DEFINITION_LIST(key, type, behind, order)                          \
-	"SELECT d." key ", " DEFINITION_COLUMNS(                           \
-		"d") " FROM reeve.task_definitions d WHERE tenant_id = $3" \
-		     " AND ($2::" type " IS NULL OR " key " " behind       \
-		     " $2::" type ")"                                      \
-		     " AND ($4::text IS NULL OR status = $4)"              \
-		     " AND ($5::text IS NULL OR task_handler = $5)"        \
-		     " AND ($6::text IS NULL OR schedule_type = $6)"       \
-		     " AND ($7::text IS NULL OR task_name = $7)"           \
-		     " AND ($8::text IS NULL OR last_state = $8)"          \
-		     " ORDER BY " key " " order " LIMIT $1::int"
+#define DEFINITION_LIST(key, type, behind, order)                              \
+	"SELECT d." key                                                        \
+	", " DEFINITION_COLUMNS("d") " FROM (SELECT *, " ANSWER_BYTES(         \
+		"octet_length(task_params)",                                   \
+		key " " order) " AS bytes FROM (SELECT *"                      \
+			       " FROM reeve.task_definitions"                  \
+			       " WHERE tenant_id = $3"                         \
+			       " AND ($2::" type " IS NULL OR " key " " behind \
+			       " $2::" type ")"                                \
+			       " AND ($4::text IS NULL OR status = $4)"        \
+			       " AND ($5::text IS NULL OR"                     \
+			       " task_handler = $5)"                           \
+			       " AND ($6::text IS NULL OR"                     \
+			       " schedule_type = $6)"                          \
+			       " AND ($7::text IS NULL OR task_name = $7)"     \
+			       " AND ($8::text IS NULL OR last_state = $8)"    \
+			       " ORDER BY " key " " order                      \
+			       " LIMIT $1::int) all_of_it) d"                  \
+			       " WHERE bytes < " ANSWER_BYTES_MAX              \
+			       " ORDER BY " key " " order
 
 enum definition_order {
 	DEFINITION_NEWEST = 0,

@@ -283,6 +283,26 @@ subtest 'lists' => sub {
 		"a cursor is not for $_") for 'sort=createdAt', 'sort=taskName';
 	status_is($api->call('GET', "/api/v1/tasks/instances?cursor=$first", $token{viewer}), 400,
 		'nor for another list');
+	my $wide = $api->token('wide', 'admin');
+	$api->call('POST', $path, $wide, { %daily, taskName => "w$_" }) for 1 .. 8;
+	my $long = q{'{"x":"' || repeat('y', 900000) || '"}'};
+	$api->pg->psql("UPDATE reeve.task_definitions SET task_params = $long WHERE tenant_id = 'wide'");
+	$api->pg->psql("INSERT INTO reeve.audit_log (tenant_id, who, action, object, after)"
+		. " SELECT 'wide', 'x', 'long', 'x', ($long)::jsonb FROM generate_series(1, 8)");
+	for my $list ("$path?limit=100", '/api/v1/audit?limit=100&action=long') {
+		my ($cursor, @items, %seen) = ('');
+		while (defined $cursor && @items < 9) {
+			# It would take JSON::PP seconds.
+			my $page = HTTP::Tiny->new->get('http://127.0.0.1:' . $api->node->port . "$list$cursor",
+				{ headers => { authorization => "Bearer $wide" } })->{content};
+			my @ids = $page =~ /\{"id":"([^"]+)"/g;
+			push @items, scalar @ids;
+			$seen{$_}++ for @ids;
+			$cursor = $page =~ /"nextCursor":"([^"]+)"\}\s*\z/ ? "&cursor=$1" : undef;
+		}
+		is("@items", '5 3', "$list: a page ends in time");
+		is(scalar keys %seen, 8, 'and the next has the rest');
+	}
 	my $a = $api->call('GET', "$path?name=n2", $token{viewer});
 	is(scalar @{ $a->{body}{items} }, 1, 'filters');
 	my $id = $a->{body}{items}[0]{id};
