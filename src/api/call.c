@@ -51,6 +51,17 @@ const char *call_parameter(const struct call *call, const char *name)
 	return v->is_set ? v->text : NULL;
 }
 
+const char *call_header(const struct call *call, enum route_heed heed)
+{
+	const struct route_header *h = route_headers;
+
+	while (h->heed != heed)
+		h++;
+	return (call->route->heeds & heed) != 0
+		       ? http_request_header(call->req, h->name)
+		       : NULL;
+}
+
 void call_reply_json(struct call *call, int status, struct buf *out)
 {
 	if (status == 0)

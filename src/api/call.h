@@ -57,6 +57,10 @@ void call_begin(struct service *s, struct http_request *req);
 /* A parameter of the query, or NULL: it is not there. */
 const char *call_parameter(const struct call *call, const char *name);
 
+/* A field of the header that the call's route heeds, or NULL: it is not there,
+ * or not of this route. */
+const char *call_header(const struct call *call, enum route_heed heed);
+
 /* Answer with what `out` holds, which is freed, and end the call.  status 0:
  * the route's own. */
 void call_reply_json(struct call *call, int status, struct buf *out);

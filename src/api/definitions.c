@@ -81,8 +81,7 @@ const struct field definition_fields[] = {
 
 static const char *definition_match(const struct call *call)
 {
-	return match_versions(
-		call->arena, http_request_header(call->req, "If-Match"));
+	return match_versions(call->arena, call_header(call, ROUTE_MATCH));
 }
 
 static void definition_put_etag(
@@ -95,15 +94,14 @@ static void definition_put_etag(
 
 static void definition_on_one(struct call *call, const struct pg_result *r)
 {
-	const char *known = http_request_header(call->req, "If-None-Match");
+	const char *known = call_header(call, ROUTE_NONE_MATCH);
 
 	if (pg_result_rows(r) == 0) {
 		call_fail(call, 404, "there is no such definition");
 		return;
 	}
 	definition_put_etag(call, r, DEFINITION_VERSION);
-	if (call->route->method == HTTP_GET &&
-		match_knows(known, pg_result_text(r, 0, DEFINITION_VERSION))) {
+	if (match_knows(known, pg_result_text(r, 0, DEFINITION_VERSION))) {
 		call->status = 304;
 		return;
 	}
@@ -400,7 +398,7 @@ static void definition_on_enabled(struct call *call, const struct pg_result *r)
 {
 	call->own = NULL;
 	if (pg_result_rows(r) == 1 && pg_result_text(r, 0, 1) == NULL &&
-		http_request_header(call->req, "If-Match") == NULL)
+		call_header(call, ROUTE_MATCH) == NULL)
 		return;
 	call->own = call;
 	definition_on_changed(call, r);
@@ -486,6 +484,7 @@ const struct route definition_routes[] = {
 		.operation = "createDefinition",
 		.summary = "create a definition; Idempotency-Key: once",
 		.role = ROUTE_OPERATOR,
+		.heeds = ROUTE_KEY,
 		.body = definition_body_fields,
 		.shape = ROUTE_ONE,
 		.status = 201,
@@ -505,6 +504,7 @@ const struct route definition_routes[] = {
 		.operation = "getDefinition",
 		.summary = "one definition; ETag is its version",
 		.role = ROUTE_VIEWER,
+		.heeds = ROUTE_NONE_MATCH,
 		.shape = ROUTE_ONE,
 		DEFINITION_ROW,
 		.serve = definition_serve_get },
@@ -513,6 +513,7 @@ const struct route definition_routes[] = {
 		.operation = "updateDefinition",
 		.summary = "put another in its place; If-Match: no lost update",
 		.role = ROUTE_OPERATOR,
+		.heeds = ROUTE_MATCH,
 		.body = definition_body_fields,
 		.shape = ROUTE_ONE,
 		DEFINITION_ROW,
@@ -522,6 +523,7 @@ const struct route definition_routes[] = {
 		.operation = "deleteDefinition",
 		.summary = "delete it; its runs stay",
 		.role = ROUTE_OPERATOR,
+		.heeds = ROUTE_MATCH,
 		.tag = "definitions",
 		.serve = definition_serve_delete },
 	{ .method = HTTP_POST,
@@ -529,6 +531,7 @@ const struct route definition_routes[] = {
 		.operation = "enableDefinition",
 		.summary = "let it fire from now on",
 		.role = ROUTE_OPERATOR,
+		.heeds = ROUTE_MATCH,
 		.shape = ROUTE_ONE,
 		DEFINITION_ROW,
 		.serve = definition_serve_enable },
@@ -537,6 +540,7 @@ const struct route definition_routes[] = {
 		.operation = "disableDefinition",
 		.summary = "let it fire no more; what runs goes on",
 		.role = ROUTE_OPERATOR,
+		.heeds = ROUTE_MATCH,
 		.shape = ROUTE_ONE,
 		DEFINITION_ROW,
 		.serve = definition_serve_disable },
@@ -547,6 +551,7 @@ const struct route definition_routes[] = {
 		.summary = "run it now, whatever its schedule says; "
 			   "Idempotency-Key: once",
 		.role = ROUTE_OPERATOR,
+		.heeds = ROUTE_KEY,
 		.body = definition_run_body,
 		.is_body_optional = true,
 		.shape = ROUTE_ONE,

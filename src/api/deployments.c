@@ -258,6 +258,7 @@ const struct route deployment_routes[] = {
 		.operation = "createDeployment",
 		.summary = "bring a release out, or back to it; "
 			   "Idempotency-Key: once",
+		.heeds = ROUTE_KEY,
 		.body = deployment_body,
 		.shape = ROUTE_ONE,
 		.status = 202,

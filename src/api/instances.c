@@ -413,7 +413,7 @@ static void instance_on_known(struct call *call, const struct pg_result *r)
 
 static void instance_follow(struct call *call)
 {
-	const char *last = http_request_header(call->req, "Last-Event-ID");
+	const char *last = call_header(call, ROUTE_LAST_EVENT);
 	const char *after = call->own;
 
 	if (last != NULL && field_is_uuid(last))
@@ -529,6 +529,7 @@ const struct route instance_routes[] = {
 		.tag = "instances",
 		.summary = "what it wrote, the oldest line first",
 		.role = ROUTE_VIEWER,
+		.heeds = ROUTE_LAST_EVENT,
 		.query = instance_logs_query,
 		.shape = ROUTE_EVENTS,
 		.answer_name = "LogLine",

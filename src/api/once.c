@@ -72,7 +72,7 @@ static const char *once_operation(const struct call *call)
 
 bool once_begin(struct call *call, const char *id, const struct once_made *made)
 {
-	const char *key = http_request_header(call->req, "Idempotency-Key");
+	const char *key = call_header(call, ROUTE_KEY);
 	struct once *o = arena_alloc(call->arena, sizeof(*o));
 	struct err err;
 

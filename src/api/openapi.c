@@ -47,11 +47,29 @@ static void put_name_parameter(struct jsonw *j, const char *path)
 	jsonw_end_object(j);
 }
 
+static void put_header_parameters(struct jsonw *j, const struct route *r)
+{
+	const struct route_header *h;
+
+	for (h = route_headers; h->heed != 0; h++) {
+		if ((r->heeds & h->heed) == 0)
+			continue;
+		jsonw_object(j, NULL);
+		jsonw_str(j, "name", h->name);
+		jsonw_str(j, "in", "header");
+		jsonw_str(j, "description", h->help);
+		jsonw_object(j, "schema");
+		jsonw_str(j, "type", "string");
+		jsonw_end_object(j);
+		jsonw_end_object(j);
+	}
+}
+
 static void put_parameters(struct jsonw *j, const struct route *r)
 {
 	const struct field *f;
 
-	if (strchr(r->path, '{') == NULL && r->query == NULL)
+	if (strchr(r->path, '{') == NULL && r->query == NULL && r->heeds == 0)
 		return;
 	jsonw_array(j, "parameters");
 	put_name_parameter(j, r->path);
@@ -66,6 +84,7 @@ static void put_parameters(struct jsonw *j, const struct route *r)
 		field_describe(j, "schema", f, false);
 		jsonw_end_object(j);
 	}
+	put_header_parameters(j, r);
 	jsonw_end_array(j);
 }
 
@@ -152,6 +171,11 @@ static void put_responses(struct jsonw *j, const struct route *r)
 {
 	jsonw_object(j, "responses");
 	put_success(j, r);
+	if ((r->heeds & ROUTE_NONE_MATCH) != 0) {
+		jsonw_object(j, "304");
+		jsonw_str(j, "description", "it is as the client has it");
+		jsonw_end_object(j);
+	}
 	jsonw_object(j, "default");
 	jsonw_str(j, "description", "what went wrong");
 	jsonw_object(j, "content");

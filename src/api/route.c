@@ -21,6 +21,20 @@ const char *const route_role_names[ROUTE_ROLE_COUNT] = {
 	[ROUTE_ADMIN] = "admin",
 };
 
+const struct route_header route_headers[] = {
+	{ ROUTE_KEY, "Idempotency-Key",
+		"1 to 255 characters: sent again within 24 hours it is carried "
+		"out once, and answered alike" },
+	{ ROUTE_MATCH, "If-Match",
+		"ETags of which it must have one, or it is left as it is: "
+		"412" },
+	{ ROUTE_NONE_MATCH, "If-None-Match",
+		"ETags that the client has: 304 when it is one of them" },
+	{ ROUTE_LAST_EVENT, "Last-Event-ID",
+		"with follow: the id of a log event, what follows it" },
+	{ 0, NULL, NULL },
+};
+
 static const char *const route_methods[HTTP_METHOD_COUNT] = {
 	[HTTP_GET] = "GET",
 	[HTTP_HEAD] = "HEAD",

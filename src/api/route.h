@@ -32,6 +32,18 @@ enum route_shape {
 	ROUTE_EVENTS = 5 /* ROUTE_LIST, or text/event-stream with ?follow=1 */
 };
 
+/* A field of the header that a route may heed. */
+enum route_heed {
+	ROUTE_KEY = 1,        /* see once.h */
+	ROUTE_MATCH = 2,      /* see match.h, as the next */
+	ROUTE_NONE_MATCH = 4, /* and 304 */
+	ROUTE_LAST_EVENT = 8  /* see follow.h */
+};
+extern const struct route_header {
+	enum route_heed heed; /* 0: behind the last */
+	const char *name, *help;
+} route_headers[];
+
 struct route {
 	enum http_method method; /* GET serves HEAD as well */
 	/* "/api/v1/tasks/definitions/{id}": at most one name in braces, which
@@ -42,6 +54,7 @@ struct route {
 	const char *summary;
 	enum route_role role;
 	bool is_system; /* of the whole system: for tenant default alone */
+	unsigned heeds; /* of route_heed: others are passed over */
 	const struct field *query; /* NULL: none */
 	const struct field *body;  /* NULL: none is taken */
 	bool is_body_optional;

@@ -267,7 +267,7 @@ static void task_on_done(struct call *call)
 static bool task_is_plain(const struct call *call, const char *const *values)
 {
 	return values[TASK_KEY] == NULL && values[TASK_SUBTASKS] == NULL &&
-	       http_request_header(call->req, "Idempotency-Key") == NULL;
+	       call_header(call, ROUTE_KEY) == NULL;
 }
 
 static void task_on_made(struct call *call, const struct pg_result *r)
@@ -304,6 +304,7 @@ const struct route task_routes[] = {
 		.summary = "run a handler, now or at a time; Idempotency-Key: "
 			   "once",
 		.role = ROUTE_OPERATOR,
+		.heeds = ROUTE_KEY,
 		.body = task_body,
 		.shape = ROUTE_ONE,
 		.status = 201,

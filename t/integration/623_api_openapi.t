@@ -65,7 +65,7 @@ my %body = (taskName => 'one', taskHandler => 'say', scheduleType => 'CRON', top
 my $d = ask('POST', "$tasks/definitions", '', \%body)->{body}{id};
 my %interval = (%body, taskName => 'often', scheduleType => 'FIXED_RATE', interval => '1s');
 delete $interval{cronExpression};
-ask('POST', "$tasks/definitions", '', \%interval);
+my $often = ask('POST', "$tasks/definitions", '', \%interval)->{body}{id};
 ask('PUT', "$tasks/definitions/{id}", $d, { %body, description => 'x' });
 ask('POST', "$tasks/definitions/{id}/disable", $d);
 ask('POST', "$tasks/definitions/{id}/enable", $d);
@@ -102,6 +102,22 @@ for my $template (sort keys %$paths) {
 			if $template =~ /\{/ || $sent;
 	}
 }
+
+my %heeds;
+for my $template (sort keys %$paths) {
+	for my $method (sort keys %{$paths->{$template}}) {
+		my $o = $paths->{$template}{$method};
+		push @{$heeds{$_->{name}}}, $o->{operationId}
+			for grep { $_->{in} eq 'header' } @{$o->{parameters} // []};
+	}
+}
+is_deeply({ map { $_ => join ' ', sort @{$heeds{$_}} } keys %heeds }, {
+	'Idempotency-Key' => 'createDefinition createDeployment createTask runDefinition',
+	'If-Match' => 'deleteDefinition disableDefinition enableDefinition updateDefinition',
+	'If-None-Match' => 'getDefinition', 'Last-Event-ID' => 'getInstanceLogs',
+}, 'what is heeded of the header is told');
+note_answer('GET', "$tasks/definitions/{id}", $api->call('GET', "$tasks/definitions/$often", $token,
+	undef, 'if-none-match' => '*'));
 
 # Deployments want a pool that deploys: theirs are tested beside it.
 my @missing = grep { !$seen{$_}{1} && !/deployments/ } map { my $p = $_; map { uc($_) . " $p" }
