@@ -109,11 +109,11 @@ static bool deploy_is_dead(const char *holder)
 }
 
 /* Often enough not to be taken for lost. */
-static int64_t deploy_idle_us(const struct deploy *d)
+static int64_t deploy_pause(const struct deploy *d, int64_t us)
 {
 	int64_t third = d->options->node_timeout_us / 3;
 
-	return third < DEPLOY_IDLE_US ? third : DEPLOY_IDLE_US;
+	return third < us ? third : us;
 }
 
 /* One that was killed holds its row no longer, whatever its time. */
@@ -125,7 +125,7 @@ static void deploy_on_holder(const struct pg_result *r, void *arg)
 	if (!deploy_is_good(r) || d->is_draining) {
 		deploy_rest(d, DEPLOY_BUSY_US);
 	} else if (pg_result_rows(r) == 0) {
-		deploy_rest(d, deploy_idle_us(d));
+		deploy_rest(d, deploy_pause(d, DEPLOY_IDLE_US));
 	} else if (!deploy_is_dead(pg_result_text(r, 0, 2))) {
 		deploy_rest(d, DEPLOY_SOON_US);
 	} else {
@@ -164,7 +164,7 @@ static void deploy_on_answer(const struct pg_result *r, void *arg)
 			job_renewed(d->job, r);
 	}
 	if (d->job != NULL)
-		deploy_rest(d, DEPLOY_BUSY_US);
+		deploy_rest(d, deploy_pause(d, DEPLOY_BUSY_US));
 	else
 		deploy_look_for_holder(d);
 }
