@@ -169,6 +169,7 @@ static int deploy_wait(struct deploying *d, const char *id)
 	int rc = EXIT_OK;
 
 	steps_init(&steps, id);
+	steps.is_live = true;
 	while (rc == EXIT_OK && !is_over) {
 		rc = deploy_look_at(d, id, &steps, &is_over);
 		if (rc == EXIT_SYSTEM)

@@ -14,6 +14,8 @@
 /* Of an output that has lost its start, so much is looked for in what it is
  * now, to go on behind it. */
 #define STEPS_OVERLAP 256
+/* One that says nothing is shown at its end, unless it takes longer. */
+#define STEPS_SHORT_S 1.0
 
 /* One that is under way. */
 struct steps_open {
@@ -110,6 +112,9 @@ void steps_print(struct steps *s, const json_t *step)
 	bool is_new = o == NULL;
 	const char *rest;
 
+	if (is_new && !is_over && s->is_live && *output == '\0' &&
+		status_number(step, "seconds") < STEPS_SHORT_S)
+		return;
 	if (is_new)
 		o = steps_add(s, id);
 	rest = steps_rest(o->output, output);
@@ -142,8 +147,9 @@ int steps_look(struct steps *s, struct db *db, bool print)
 			"s.node, 'step', s.step, 'state', s.state, 'output', "
 			"s.output, 'started', to_char(s.started_at AT TIME "
 			"ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
-			"'seconds', extract(epoch FROM s.finished_at - "
-			"s.started_at)) FROM reeve.deployment_steps s "
+			"'seconds', extract(epoch FROM coalesce("
+			"s.finished_at, clock_timestamp()) - s.started_at)) "
+			"FROM reeve.deployment_steps s "
 			"WHERE s.deployment_id = $1 "
 			"AND s.id <> ALL ($2::bigint[]) ORDER BY s.id",
 			2, values);

@@ -15,8 +15,9 @@ struct db;
 struct steps_open;
 
 struct steps {
-	const char *id;          /* of the deployment; borrowed */
-	struct buf over;         /* what was printed to its end: "1,2,3" */
+	const char *id;  /* of the deployment; borrowed */
+	bool is_live;    /* will be looked at again; set it behind init */
+	struct buf over; /* what was printed to its end: "1,2,3" */
 	struct steps_open *open; /* what goes on */
 	size_t count;
 	char last[24]; /* the step whose output was printed last */

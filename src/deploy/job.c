@@ -589,16 +589,14 @@ char *job_path(const struct job *job, const char *fmt, ...)
 
 /* What the step has said and its command has printed, in whole lines: what a
  * letter or a line begins with may go on. */
-static void job_show(void *arg)
+static void job_put(struct job *job)
 {
-	struct job *job = arg;
 	struct buf text = BUF_INIT;
-	const char *output, *values[2];
-	size_t len;
+	const char *output = NULL, *values[2];
+	size_t len = 0;
 
-	if (job->command == NULL)
-		return;
-	output = command_output(job->command, &len);
+	if (job->command != NULL)
+		output = command_output(job->command, &len);
 	while (len > 0 && output[len - 1] != '\n')
 		len--;
 	buf_puts(&text, buf_str(&job->output));
@@ -608,6 +606,33 @@ static void job_show(void *arg)
 	job->shown_us = clock_now();
 	(void)pg_query(job->deploy->pg, &job_put_output, values, NULL, NULL);
 	buf_done(&text);
+}
+
+static void job_show(void *arg)
+{
+	struct job *job = arg;
+
+	if (job->command != NULL)
+		job_put(job);
+}
+
+static void job_on_retry(void *arg)
+{
+	struct job *job = arg;
+
+	step_begin[job->step](job);
+}
+
+void job_retry(struct job *job, const char *why)
+{
+	if (strcmp(job->awaits, why) != 0) {
+		job_copy(job->awaits, sizeof(job->awaits), why);
+		log_warn("deployment %s: %s: %s, trying again", job->id,
+			step_names[job->step], why);
+		job_say(job, "%s, trying again", why);
+		job_put(job);
+	}
+	job_wait(job, JOB_AGAIN_US, job_on_retry);
 }
 
 static void job_on_output(void *arg)

@@ -95,6 +95,7 @@ struct job {
 	struct buf output; /* of the step */
 	char reason[512];  /* of the step that failed last */
 	const char *cause; /* of going back, when no step of this node is */
+	char awaits[160];  /* what the step tries again for, told */
 	char missed[256];  /* by the step, on the way back: it goes on */
 	/* What the step waits for; at most one of them. */
 	struct command *command;
@@ -141,6 +142,8 @@ void job_say(struct job *job, const char *fmt, ...)
 void job_note(struct job *job, const struct pg_statement *s, const char *value,
 	void (*next)(struct job *job));
 
+/* Begin the step again after a while; why is told once. */
+void job_retry(struct job *job, const char *why);
 /* Call fn(job) after so long, instead of what was awaited before. */
 void job_wait(struct job *job, int64_t us, loop_fn fn);
 

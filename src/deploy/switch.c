@@ -13,6 +13,7 @@
 #include "deploy/files.h"
 #include "deploy/job.h"
 
+#define SWITCH_AWAY       "Redis is away"
 #define SWITCH_CONTROL_US (15 * 60 * (int64_t)US_PER_S)
 /* A second apart. */
 #define SWITCH_RESTORE_TRIES 120
@@ -48,27 +49,18 @@ struct switch_ask {
 	void (*next)(struct job *job, const struct redis_reply *reply);
 };
 
-static void switch_again(void *arg)
-{
-	struct job *job = arg;
-
-	step_begin[job->step](job);
-}
-
 /* What the consumers were must not be forgotten because Redis has no room for a
  * while. */
 static void switch_on_error(struct job *job, const char *why)
 {
+	char text[128];
+
 	if (job->step != STEP_RESTORE || ++job->bad > SWITCH_RESTORE_TRIES) {
 		job_step_failed(job, "redis: %s", why);
 		return;
 	}
-	if (job->bad == 1) {
-		log_warn("deployment %s: restore: redis: %s, trying again",
-			job->id, why);
-		job_say(job, "redis: %s, trying again", why);
-	}
-	job_wait(job, US_PER_S, switch_again);
+	snprintf(text, sizeof(text), "redis: %s", why);
+	job_retry(job, text);
 }
 
 static void switch_on_reply(const struct redis_reply *reply, void *arg)
@@ -83,7 +75,7 @@ static void switch_on_reply(const struct redis_reply *reply, void *arg)
 	if (!is_ours)
 		return;
 	if (reply == NULL)
-		job_wait(job, US_PER_S, switch_again);
+		job_retry(job, SWITCH_AWAY);
 	else if (redis_type(reply) == REDIS_ERROR)
 		switch_on_error(job, redis_text(reply, NULL));
 	else
@@ -102,7 +94,7 @@ void job_redis(struct job *job, int argc, const char *const *argv,
 	if (redis_command(job->deploy->redis, switch_on_reply, ask, argc, argv,
 		    NULL) != 0) {
 		free(ask);
-		job_wait(job, US_PER_S, switch_again);
+		job_retry(job, SWITCH_AWAY);
 	}
 }
 
@@ -214,13 +206,16 @@ static void switch_on_control(int status, const char *text, void *arg)
 	struct job *job = arg;
 
 	job->control = NULL;
-	job_say(job, "%s", text);
+	if (status == 0) {
+		/* The governor ended meanwhile: its successor is asked. */
+		job_retry(job, text);
+		return;
+	}
+	job_say(job, "%s: %s",
+		job->at == 0 ? "the configuration" : switch_asked(job), text);
 	if (status == 200) {
 		job->at++;
 		switch_roll(job);
-	} else if (status == 0) {
-		/* The governor ended meanwhile: its successor is asked. */
-		job_wait(job, US_PER_S, switch_again);
 	} else {
 		switch_refused(job);
 	}
@@ -249,15 +244,12 @@ static void switch_roll(struct job *job)
 	path = job->at == 0 ? xstrdup("/reload")
 			    : xasprintf("/pools/%s/restart",
 				      o->pools.items[job->at - 1]);
-	job_say(job, "%s", path);
 	job->control =
 		control_post(job->deploy->loop, job->deploy->conf->control_path,
 			path, SWITCH_CONTROL_US, switch_on_control, job, &err);
 	free(path);
-	if (job->control == NULL) {
-		job_say(job, "%s", err.text);
-		job_wait(job, US_PER_S, switch_again);
-	}
+	if (job->control == NULL)
+		job_retry(job, err.text);
 }
 
 void step_reload(struct job *job)

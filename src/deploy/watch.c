@@ -373,11 +373,17 @@ static void watch_on_command(const struct command_end *end, void *arg)
 {
 	struct job *job = arg;
 
+	char why[80];
+
 	job->command = NULL;
-	if (end->code != 0)
-		watch_bad(job, end->why);
-	else
+	if (end->code == 0) {
 		watch_look_at_failures(job);
+		return;
+	}
+	if (end->len > 0)
+		job_say(job, "%.*s", WATCH_ANSWER_MAX, end->output);
+	snprintf(why, sizeof(why), "health.exec: %s", end->why);
+	watch_bad(job, why);
 }
 
 static void watch_run(struct job *job)

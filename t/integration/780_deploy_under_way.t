@@ -133,6 +133,16 @@ subtest 'one that waits' => sub {
 		'createDeployment true abortDeployment true', 'and who did what');
 };
 
+subtest 'what is waited for' => sub {
+	my $id = push_held('v-waits');
+	$redis->stop;
+	go_on();
+	ok(wait_until(sub { ($app->ctl('deploy', 'show', $id))[1]
+		=~ /restore +RUNNING\n +Redis is away, trying again\n(?! )/ }, 10), 'is told, once');
+	$redis->start;
+	is($app->wait_over($id), 'DONE', 'and when it is there it goes on');
+};
+
 subtest 'the environment of hooks' => sub {
 	$app->release('v-env', 'after.sh' => "env | grep -E '^(LANG|OWN|REEVE_VERSION)=' | sort\n");
 	like(($app->ctl('deploy', 'push', 'v-env', '--wait'))[1],
