@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,13 +61,16 @@ static void fetch_on_end(const struct command_end *end, void *arg)
 
 	f->command = NULL;
 	loop_stop(f->loop);
+	/* What could not be removed is seen by its name. */
+	if (f->now == NULL)
+		return;
 	if (f->is_interrupted) {
 		f->rc = ctl_fail(EXIT_SYSTEM, "interrupted");
 		return;
 	}
 	if (end->code != 0)
 		(void)err_set(&err, 0, "%s: %s", f->program, end->why);
-	else if (f->now != NULL)
+	else
 		(void)source_check(f->now, f->part, end->output, &err);
 	if (err.text[0] == '\0')
 		return;
@@ -102,8 +106,9 @@ static int fetch_run(struct fetch *f, struct command_options *o)
 	return f->rc;
 }
 
-/* As whoever calls: what is removed may be of any user. */
-static int fetch_remove(struct fetch *f, char **paths, size_t count)
+/* As the user of the pool, who may have put there what he likes; what he may
+ * not is that a name goes out of a root that is not his. */
+static void fetch_remove(struct fetch *f, char **paths, size_t count)
 {
 	static char rm[] = "rm", flags[] = "-rf", end[] = "--";
 	char *words[SPARE_LEFT_MAX + 3] = { rm, flags, end };
@@ -111,11 +116,19 @@ static int fetch_remove(struct fetch *f, char **paths, size_t count)
 	struct command_options o = {
 		.argv = &argv,
 		.timeout_us = FETCH_REMOVE_US,
+		.has_user = true,
+		.uid = f->pool->uid,
+		.gid = f->pool->gid,
 	};
+	size_t i;
 
 	memcpy(words + 3, paths, count * sizeof(*paths));
 	f->now = NULL;
-	return fetch_run(f, &o);
+	(void)fetch_run(f, &o);
+	for (i = 0; i < count; i++)
+		if (rmdir(paths[i]) == -1 && errno != ENOENT)
+			(void)ctl_fail(EXIT_SYSTEM, "%s stays: %s", paths[i],
+				strerror(errno));
 }
 
 static void fetch_remove_left_over(struct fetch *f, const char *root)
@@ -124,7 +137,7 @@ static void fetch_remove_left_over(struct fetch *f, const char *root)
 	size_t n = spare_left_over(root, paths), i;
 
 	if (n > 0)
-		(void)fetch_remove(f, paths, n);
+		fetch_remove(f, paths, n);
 	for (i = 0; i < n; i++)
 		free(paths[i]);
 }
@@ -226,7 +239,7 @@ void fetch_close(struct fetch *f)
 	if (f == NULL)
 		return;
 	if (f->dir != NULL)
-		(void)fetch_remove(f, &f->dir, 1);
+		fetch_remove(f, &f->dir, 1);
 	if (f->lock != -1)
 		close(f->lock);
 	for (i = 0; i < FETCH_SIGNALS; i++)

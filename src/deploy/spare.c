@@ -63,7 +63,7 @@ static int spare_make_root(
 		return 0;
 	if (files_make_path(root, err) != 0)
 		return -1;
-	return chown(root, uid, gid) == 0 ? 0 : err_errno(err, "%s", root);
+	return lchown(root, uid, gid) == 0 ? 0 : err_errno(err, "%s", root);
 }
 
 int spare_make(const char *root, uid_t uid, gid_t gid, char **ret_path,
