@@ -46,6 +46,8 @@ DECLARE
 	once boolean;
 	is_all boolean;
 	limited text[]; -- tenants, NULL: none
+	busy text[] := '{}'; -- likewise, whom another holds
+	patience text := current_setting('lock_timeout');
 	rooms int[];
 	mosts int[];
 BEGIN
@@ -53,14 +55,29 @@ BEGIN
 		RETURN QUERY SELECT 'stopped', NULL::uuid, NULL::uuid, NULL::bigint, NULL;
 		RETURN;
 	END IF;
-	-- Before all else: who has a tenant waits for nobody below.
+	-- Before all else: who has a tenant waits for nobody below.  Whose tenant
+	-- is not to be had is left alone, for the others wait as well.
 	IF EXISTS (SELECT FROM reeve.tenants t WHERE t.runs_max IS NOT NULL) THEN
-		SELECT array_agg(l.id), array_agg(l.runs_max) INTO limited, mosts
-		FROM (SELECT t.id, t.runs_max FROM reeve.tenants t
+		busy := ARRAY(SELECT t.id FROM reeve.tenants t
 			WHERE t.runs_max IS NOT NULL AND t.id IN (
 				SELECT d.tenant_id FROM reeve.task_definitions d
-				WHERE d.id = ANY (ids))
-			ORDER BY t.id FOR NO KEY UPDATE) l;
+				WHERE d.id = ANY (ids)));
+	END IF;
+	IF busy <> '{}' THEN
+		BEGIN
+			PERFORM set_config('lock_timeout', '50ms', true);
+			SELECT array_agg(l.id), array_agg(l.runs_max) INTO limited, mosts
+			FROM (SELECT t.id, t.runs_max FROM reeve.tenants t
+				WHERE t.id = ANY (busy) AND t.runs_max IS NOT NULL
+				ORDER BY t.id FOR NO KEY UPDATE) l;
+			PERFORM set_config('lock_timeout', patience, true);
+		EXCEPTION WHEN lock_not_available THEN
+			SELECT array_agg(l.id), array_agg(l.runs_max) INTO limited, mosts
+			FROM (SELECT t.id, t.runs_max FROM reeve.tenants t
+				WHERE t.id = ANY (busy) AND t.runs_max IS NOT NULL
+				FOR NO KEY UPDATE SKIP LOCKED) l;
+		END;
+		busy := ARRAY(SELECT unnest(busy) EXCEPT SELECT unnest(limited));
 	END IF;
 	-- Nobody waits for a row here, so no two can wait for each other.
 	SELECT array_agg(l.place), array_agg(l.id), bool_or(l.overlap = 'replace'),
@@ -70,7 +87,7 @@ BEGIN
 		FROM unnest(ids, olds, versions) WITH ORDINALITY f (id, old, version, place)
 		JOIN reeve.task_definitions d ON d.id = f.id
 		WHERE d.next_fire = reeve.us_time(f.old) AND d.version = f.version
-			AND d.status = 'ENABLED'
+			AND d.status = 'ENABLED' AND d.tenant_id <> ALL (busy)
 			AND d.next_fire <= clock_timestamp() + tolerance
 		FOR UPDATE OF d SKIP LOCKED) l;
 	IF won IS NULL THEN

@@ -8,6 +8,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use IPC::Open2;
 use Test::More;
 use CronNode;
 use Reeve qw(send_signal slow wait_until);
@@ -190,6 +191,20 @@ subtest 'a tenant has so many runs, and no more' => sub {
 		. " AND error_message NOT LIKE 'the run before%'"),
 		'the tenant may have 2 runs that are not over, and no more', 'the others say why');
 	is($c->sql('SELECT count(*) FROM reeve.tenant_runs'), 0, 'in the end none is counted');
+
+	# What keeps the tenant busy keeps nobody else from firing.
+	my $holder = open2(my $told, my $tell, 'psql', '-XqAt', '-d', $c->pg->url);
+	print {$tell} "BEGIN; SELECT id FROM reeve.tenants WHERE id = 'small' FOR NO KEY UPDATE;\n";
+	$tell->flush;
+	readline $told;
+	$c->define(tenant_id => $_, name => "held-$_", rule => '{"every":3600000}', next => $soon)
+		for qw(small default);
+	becomes('held-default', 'SUCCESS', 'while somebody holds it, others fire');
+	is(states('held-small'), '', 'and its own do not');
+	print {$tell} "ROLLBACK;\n\\q\n";
+	close $tell;
+	waitpid $holder, 0;
+	becomes('held-small', 'SUCCESS', 'until it is free');
 
 	# Who is left out for another reason takes nobody's place.
 	my $long = $c->define(%row, name => 'busy', rule => '{"every":1000}', handler => 'long');
