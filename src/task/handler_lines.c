@@ -16,10 +16,24 @@ void handler_lines_done(struct handler_lines *l)
 	buf_done(&l->held);
 }
 
+/* A NUL would end it for those who take it as a string: it becomes a byte that
+ * is, like it, no text. */
+static void handler_lines_clean(char *line, size_t len)
+{
+	char *at;
+
+	while (len > 0 && (at = memchr(line, '\0', len)) != NULL) {
+		*at = '\xff';
+		len -= (size_t)(at - line);
+		line = at;
+	}
+}
+
 static void handler_lines_give(struct handler_lines *l, bool is_cut)
 {
 	struct buf line = l->held;
 
+	handler_lines_clean(line.data, line.len);
 	if (line.len > 0 && line.data[line.len - 1] == '\r')
 		line.data[--line.len] = '\0';
 	l->fn(line.data != NULL ? line.data : (char[1]){ '\0' }, line.len,

@@ -11,7 +11,8 @@
 #include "base/buf.h"
 
 /* One line without its end, NUL-terminated; is_cut: it was longer than the
- * limit, and its rest is lost.  Borrowed for the call.  The callback must not
+ * limit, and its rest is lost.  A NUL inside is given as a byte that is no UTF-8
+ * either.  Borrowed for the call.  The callback must not
  * end the struct. */
 typedef void (*handler_line_fn)(char *line, size_t len, bool is_cut, void *arg);
 

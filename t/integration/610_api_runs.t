@@ -24,6 +24,7 @@ my $redis = RedisServer->new("$dir");
 my $api = ApiNode->new(name => 'runs', redis => $redis->url, unstarted => 1,
 	handlers => <<'YAML', pools => <<'YAML');
   talk: { kind: exec, command: [sh, -c, 'for i in 1 2 3; do echo "line $i" >&2; done; echo done'] }
+  odd: { kind: exec, command: [sh, -c, 'printf "a\\000b\\377c\\n" >&2; printf "x\\000y"'] }
   long: { kind: exec, command: [sh, -c, 'echo begun >&2; exec sleep 60'], kill_after: 1s }
   told: { kind: exec, command: [sh, -c, 'echo "$(cat) $REEVE_TOPIC $REEVE_TENANT $REEVE_TIMEOUT_MS"'] }
   steps: { kind: exec, command: [sh, -c, 'echo 40 half way >&3; exec sleep 60'], kill_after: 1s }
@@ -270,6 +271,15 @@ subtest 'logs' => sub {
 	}, 10), 'its lines are there') or diag($a->{text});
 	is_deeply([map { $_->{message} } @{ $a->{body}{items} }], ['line 1', 'line 2', 'line 3'],
 		'in order');
+	my $odd = task('odd');
+	is(becomes($odd, 'SUCCESS', 'one that writes what is no text')->{result}, "x\x{fffd}y",
+		'has its result');
+	my $b;
+	ok(wait_until(sub {
+		$b = $api->call('GET', "$path/$odd/logs", $token{viewer});
+		@{ $b->{body}{items} } == 1;
+	}, 10), 'and its line');
+	is($b->{body}{items}[0]{message}, "a\x{fffd}b\x{fffd}c", 'to its end');
 	my $level = $a->{body}{items}[0]{level};
 	$a = $api->call('GET', "$path/$id/logs?limit=2", $token{viewer});
 	my $next = $a->{body}{nextCursor};
