@@ -159,13 +159,19 @@ static struct access_token *access_seek(
 	return NULL;
 }
 
-/* 0: go on; else after how many us to come again. */
-static int64_t access_take(struct access_tenant *t)
+/* 0: go on; else after how many us to come again.  Without room on the board
+ * each worker lets its share through. */
+static int64_t access_take(const struct service *s, struct access_tenant *t)
 {
+	int64_t span_ns = ACCESS_BURST_S * ACCESS_NS_PER_S, step_ns;
+
 	if (t->rate <= 0)
 		return 0;
-	return quota_spend(t->full_at_ns, ACCESS_NS_PER_S / t->rate,
-		ACCESS_BURST_S * ACCESS_NS_PER_S);
+	step_ns = ACCESS_NS_PER_S / t->rate;
+	if (t->full_at_ns == &t->own_full_at_ns)
+		step_ns *= worker_child(s->worker)->pool->count;
+	return quota_spend(
+		t->full_at_ns, step_ns, step_ns > span_ns ? step_ns : span_ns);
 }
 
 static void access_refuse(struct call *call, const char *challenge)
@@ -197,7 +203,7 @@ static void access_grant(struct call *call, const struct access_token *t,
 		return;
 	}
 	access_name(call, t);
-	wait_us = access_take(t->tenant);
+	wait_us = access_take(call->service, t->tenant);
 	if (wait_us > 0) {
 		call_reply_later(call, 429,
 			"the tenant has used up its rate of requests",
