@@ -17,6 +17,7 @@
 #include "link/http.h"
 
 #define WATCH_GATE_US    (5 * 60 * (int64_t)US_PER_S)
+#define WATCH_SYNC_US    (10 * 60 * (int64_t)US_PER_S)
 #define WATCH_ENV_MAX    (1 << 20)
 #define WATCH_ANSWER_MAX 4096
 /* So many tasks have to have ended before their failures say something. */
@@ -164,16 +165,32 @@ static void watch_hook(struct job *job, const struct conf_strings *hook,
 	free(release);
 }
 
+/* What a hook has made is a part of the release: on the disk before that is
+ * current. */
+static void watch_sync(struct job *job)
+{
+	char *release = job_path(job, "releases/%s", job->version);
+
+	job_run_words(job,
+		(const char *[]){ "sync", "-f", "--", release, NULL },
+		WATCH_SYNC_US, job_step_done);
+	free(release);
+}
+
+static void watch_hook_before(struct job *job, const struct conf_strings *hook)
+{
+	watch_hook(job, hook, job->version,
+		hook->count > 0 ? watch_sync : job_step_done);
+}
+
 void step_prepare(struct job *job)
 {
-	watch_hook(job, &job->deploy->options->prepare, job->version,
-		job_step_done);
+	watch_hook_before(job, &job->deploy->options->prepare);
 }
 
 void step_before_switch(struct job *job)
 {
-	watch_hook(job, &job->deploy->options->before_switch, job->version,
-		job_step_done);
+	watch_hook_before(job, &job->deploy->options->before_switch);
 }
 
 void step_after_switch(struct job *job)

@@ -28,6 +28,12 @@ spew("$bin/rm", <<'SH', 0755);
 case "$*" in *.v7.old*) echo "it is stuck" >&2; exit 1;; esac
 exec /bin/rm "$@"
 SH
+# A disk that fails to keep one called s1, or s2 before that has its name.
+spew("$bin/sync", <<'SH', 0755);
+#!/bin/sh
+case "$*" in *releases/s1|*releases/s2.partial) echo "it is lost" >&2; exit 1;; esac
+exec /bin/sync "$@"
+SH
 $ENV{PATH} = "$bin:$ENV{PATH}";
 my $app = DeployNode->new(name => 'back', options => <<'YAML', pools => <<"YAML");
     hooks: { prepare: "echo from $REEVE_FROM_VERSION; if test -e prepare.sh; then exec sh ./prepare.sh; fi", after_switch: "if test -e after.sh; then exec sh ./after.sh; fi" }
@@ -121,6 +127,16 @@ subtest 'texts that are none' => sub {
 	like($out, qr/from v2\n\s+a\?b\?c$/m, 'and all of it is kept');
 	like(pushed('v6', 1, 'a name that is cut in a letter', 'odd'),
 		qr/odd v6: FAILED: back: prepare: \S+x\?: /, 'does not keep it from its end');
+};
+
+subtest 'what is not on the disk' => sub {
+	$app->release($_) for qw(s1 s2);
+	like(pushed('s2', 1, 'is no release'), qr/unpack: sync: exit status 1: it is lost/,
+		'when it is unpacked');
+	ok(!-e "$root/releases/s2", 'and has no name');
+	like(pushed('s1', 1, 'nor is what a hook has made'), qr/prepare: sync: exit status 1: it is/,
+		'which is told');
+	is($app->current, 'releases/v6', 'the one before stays');
 };
 
 subtest 'hooks that go on' => sub {
