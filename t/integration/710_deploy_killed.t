@@ -23,7 +23,7 @@ my $COUNTS = "high: 3\n";
 my $dir = File::Temp::tempdir('reeve-killed-XXXXXX', CLEANUP => 1,
 	DIR => $ENV{REEVE_TEST_TMP} // '/tmp');
 chmod 0755, $dir;
-my $redis = RedisServer->new($dir);
+my $redis = RedisServer->new($dir, qw(--appendonly yes --appendfsync always));
 my $app = DeployNode->new(name => 'killed', redis => $redis->url, unstarted => 1,
 	options => <<'YAML', pools => <<'YAML');
     hooks: { after_switch: "test ! -e bad" }
@@ -37,7 +37,7 @@ my $holds = $app->node->dir . '/hold.';
 $ENV{REEVE_DEPLOY_HOLD} = $holds;
 $app->node->start;
 $redis->cmd('SET', 't:consumers:killed', $COUNTS);
-$app->release($_) for qw(v1 v2 v3);
+$app->release($_) for qw(v1 v2 v3 v4);
 $app->release('bad', bad => '');
 is(($app->ctl('deploy', 'push', 'v1', '--wait'))[0], 0, 'a release is live')
 	or diag($app->node->log);
@@ -52,6 +52,17 @@ sub kill_worker
 sub kill_master
 {
 	$app->node->kill9;
+	return $app->node->start;
+}
+
+# All of it at once, as when the power goes.
+sub kill_machine
+{
+	$app->node->kill9;
+	$redis->kill9;
+	$app->pg->stop('immediate');
+	$redis->start;
+	$app->pg->start;
 	return $app->node->start;
 }
 
@@ -110,6 +121,17 @@ subtest 'the master, where most is under way' => sub {
 	is($state, 'DONE', 'the release goes live');
 	cmp_ok($took, '<', slow(10), 'in time');
 	is_whole('v3');
+};
+
+subtest 'the machine' => sub {
+	my ($state) = push_through('v4', \&kill_machine, qw(lower.done switch.done));
+	is($state, 'DONE', 'the release goes live');
+	is_whole('v4');
+	($state) = push_through('bad', \&kill_machine, qw(back.switch));
+	is($state, 'ROLLED_BACK', 'one that does not comes back');
+	is_whole('v4');
+	is($app->pg->psql("SELECT count(*) FROM reeve.deployment_steps WHERE state = 'RUNNING'"),
+		0, 'no step is left open');
 };
 
 is($app->node->stop, 0, 'it stops');
