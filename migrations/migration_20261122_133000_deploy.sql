@@ -73,6 +73,19 @@ CREATE TABLE reeve.deployment_steps (
 );
 CREATE INDEX deployment_steps_of ON reeve.deployment_steps (deployment_id, id);
 
+-- One that waits needs no node to be aborted.
+CREATE FUNCTION reeve.deployment_aborted() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.state := 'ABORTED';
+	NEW.reason := 'aborted before it began';
+	NEW.finished_at := now();
+	RETURN NEW;
+END $$;
+CREATE TRIGGER deployment_aborted BEFORE UPDATE OF is_abort_asked ON reeve.deployments
+	FOR EACH ROW WHEN (NEW.is_abort_asked AND NEW.state = 'QUEUED')
+	EXECUTE FUNCTION reeve.deployment_aborted();
+
 CREATE FUNCTION reeve.deployment_told() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -181,6 +181,26 @@ static int deploy_wait(struct deploying *d, const char *id)
 	return rc;
 }
 
+/* It may take long until somebody takes it. */
+static int deploy_look_for_nodes(struct deploying *d)
+{
+	const char *values[] = { d->app };
+	struct db_rows *r;
+	int rc = db_query(d->db, &r,
+		"SELECT 1 FROM reeve.deploy_members WHERE app = $1"
+		" AND seen_at > now() - interval '30 seconds' LIMIT 1",
+		1, values);
+
+	if (rc != EXIT_OK)
+		return rc;
+	if (db_count(r) == 0)
+		fprintf(stderr,
+			"reevectl: no node runs %s: it waits until one does\n",
+			d->app);
+	db_free(r);
+	return EXIT_OK;
+}
+
 static int deploy_begin(
 	struct deploying *d, const char *kind, const char *version)
 {
@@ -196,6 +216,8 @@ static int deploy_begin(
 		id = xstrdup(db_text(r, 0, 0));
 		db_free(r);
 	}
+	if (rc == EXIT_OK)
+		rc = deploy_look_for_nodes(d);
 	if (rc == EXIT_OK && d->ctl->wait)
 		rc = deploy_wait(d, id);
 	else if (rc == EXIT_OK && d->ctl->json)
@@ -410,7 +432,7 @@ int deploy_abort(struct ctl *c)
 		" AND ($2::text IS NULL OR x.id::text = $2)"
 		" ORDER BY x.state = 'QUEUED', x.id LIMIT 1)"
 		" AND d.state IN ('QUEUED', 'RUNNING')"
-		" RETURNING d.id, d.version",
+		" RETURNING d.id, d.version, d.state = 'ABORTED'",
 		2, values);
 	if (rc == EXIT_OK && db_count(r) == 0)
 		rc = ctl_fail(EXIT_CONFIG, "%s: nothing is under way%s%s",
@@ -420,7 +442,9 @@ int deploy_abort(struct ctl *c)
 		lane_print(json_pack(
 			"{s:b, s:s}", "ok", true, "id", db_text(r, 0, 0)));
 	else if (rc == EXIT_OK)
-		printf("%s %s goes back\n", d.app, db_text(r, 0, 1));
+		printf("%s %s %s\n", d.app, db_text(r, 0, 1),
+			*db_text(r, 0, 2) == 't' ? "is not begun"
+						 : "goes back");
 	if (rc == EXIT_OK)
 		db_free(r);
 	deploy_close(&d);

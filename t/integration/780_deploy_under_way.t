@@ -151,4 +151,13 @@ subtest 'the environment of hooks' => sub {
 };
 
 is($app->node->stop, 0, 'it stops');
+
+subtest 'where no node is' => sub {
+	$app->pg->psql("UPDATE reeve.deploy_members SET seen_at = now() - interval '1 minute'");
+	my ($exit, $id, $err) = $app->ctl('deploy', 'push', 'v-later');
+	chomp $id;
+	like($err, qr/no node runs app/, 'that is told');
+	is(($app->ctl('deploy', 'abort'))[1], "app v-later is not begun\n", 'and an abort needs none');
+	is($app->wait_over($id), 'ABORTED', 'to be an end');
+};
 done_testing();
