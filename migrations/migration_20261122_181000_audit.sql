@@ -60,4 +60,26 @@ CREATE TRIGGER deployment_audited AFTER INSERT OR UPDATE OF is_abort_asked ON re
 	FOR EACH ROW WHEN (current_setting('role') <> 'reeve_api')
 	EXECUTE FUNCTION reeve.deployment_audited();
 
+-- Rows about runs go with the runs, a row each for what may be many a second;
+-- what changes a definition, a token or the scheduler stays.
+CREATE FUNCTION reeve.audit_retain(keep_days int, most int) RETURNS bigint
+LANGUAGE plpgsql SET search_path = reeve, pg_temp AS $$
+DECLARE
+	n bigint;
+	keys bigint;
+BEGIN
+	DELETE FROM audit_log WHERE id = ANY (ARRAY(SELECT a.id FROM audit_log a
+		WHERE a.id < uuid_floor(now() - keep_days * interval '1 day')
+			AND a.object = 'instance'
+		ORDER BY a.id LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(SELECT i.ctid FROM idempotency_keys i
+		WHERE i.created_at < now() - interval '24 hours'
+		ORDER BY i.created_at LIMIT most FOR UPDATE SKIP LOCKED));
+	GET DIAGNOSTICS keys = ROW_COUNT;
+	RETURN n + keys;
+END $$;
+COMMENT ON FUNCTION reeve.audit_retain IS
+	'Drop what the audit log has of runs older than so many days, and idempotency keys of the day before; returns how many rows.';
+
 REVOKE EXECUTE ON FUNCTION reeve.definition_audited, reeve.deployment_audited FROM PUBLIC;

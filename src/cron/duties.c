@@ -12,8 +12,9 @@
 #include "cron/leader.h"
 #include "cron/reconcile.h"
 
-#define DUTIES_HOUR_US (3600 * (int64_t)US_PER_S)
-#define DUTIES_LOOK_US (10 * (int64_t)US_PER_S)
+#define DUTIES_HOUR_US   (3600 * (int64_t)US_PER_S)
+#define DUTIES_MINUTE_US (INT64_C(60) * US_PER_S)
+#define DUTIES_LOOK_US   (10 * (int64_t)US_PER_S)
 /* A duty is not done for more than such a part of the time. */
 #define DUTIES_SHARE 20
 
@@ -57,6 +58,12 @@ static const struct duty duties_table[] = {
 		.every_us = DUTIES_HOUR_US,
 		.value = duties_days,
 		.done = duties_on_dropped },
+	{ .name = "audit retention",
+		.statement = { .name = "duty_audit",
+			.text = "SELECT reeve.audit_retain($1::int, 100000)",
+			.params = 1 },
+		.every_us = DUTIES_MINUTE_US,
+		.value = duties_days },
 	{ .name = "statistics",
 		.statement = { .name = "duty_statistics",
 			.text = "SELECT reeve.statistics_update()" },

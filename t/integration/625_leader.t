@@ -115,6 +115,16 @@ subtest 'what is too old goes, and days are counted' => sub {
 	print {$in} "BEGIN; SELECT count(*) >= 0 FROM reeve.task_instances;\n";
 	$in->flush;
 	readline $out;
+	$c->sql("INSERT INTO reeve.audit_log (id, tenant_id, who, action, object)"
+		. " SELECT reeve.uuid_floor(now() - day * interval '1 day'), 'default', 'x', 'y', object"
+		. " FROM (VALUES (31, 'instance'), (32, 'instance'), (33, 'token'), (29, 'instance')) a (day, object)");
+	$c->sql("INSERT INTO reeve.idempotency_keys (tenant_id, key, operation, request_hash, object_id, created_at)"
+		. " SELECT 'default', n, 'x', '', reeve.uuid_new(), now() - n * interval '20 hours' FROM generate_series(1, 2) n");
+	is($c->sql('SELECT reeve.audit_retain(30, 1), reeve.audit_retain(30, 100000)'), "2\t1",
+		'rows of the audit log about runs go with them');
+	is($c->sql("SELECT string_agg(object, ' ' ORDER BY id) FROM reeve.audit_log WHERE who = 'x'"),
+		'token instance', 'others stay, and what is younger');
+	is($c->sql("SELECT string_agg(key, ' ') FROM reeve.idempotency_keys"), 1, 'as do keys of a day');
 	is($c->sql("SELECT coalesce(reeve.retain(30), 'none')"), 'none',
 		'nothing is dropped under who reads it');
 	is($c->sql("SELECT reeve.partition_make('task_instances', current_date + 40)"), 'f',
