@@ -44,6 +44,9 @@ static const struct field deployment_step_fields[] = {
 		{ .name = "version",                               \
 			.type = FIELD_STRING,                      \
 			.is_required = true },                     \
+		{ .name = "fromVersion",                           \
+			.type = FIELD_STRING,                      \
+			.help = "what was live before it" },       \
 		{ .name = "strategy",                              \
 			.type = FIELD_ENUM,                        \
 			.words = deployment_strategies,            \
@@ -82,9 +85,10 @@ static const struct field deployment_whole_fields[] = {
 	{ .name = NULL },
 };
 
-#define DEPLOYMENT_COLUMNS                                      \
-	"d.id, d.app, d.kind, d.version, d.strategy, d.state, " \
-	"d.reason, d.created_by, reeve.iso(d.created_at), "     \
+#define DEPLOYMENT_COLUMNS                                 \
+	"d.id, d.app, d.kind, d.version, d.from_version, " \
+	"d.strategy, d.state, d.reason, d.created_by, "    \
+	"reeve.iso(d.created_at), "                        \
 	"reeve.iso(d.started_at), reeve.iso(d.finished_at)"
 
 static const struct field deployment_body[] = {

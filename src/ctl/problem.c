@@ -43,7 +43,7 @@ static void problem_put_hint(
 	else if (a->status == 401)
 		buf_printf(out, "; it was the token of %s", u->token_from);
 	if (a->retry_after_s > 0)
-		buf_printf(out, "; try again in %ld s", a->retry_after_s);
+		buf_printf(out, "; wait %ld s", a->retry_after_s);
 }
 
 void problem_put(

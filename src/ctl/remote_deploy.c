@@ -27,7 +27,7 @@ const struct remote_member remote_deploy_row[] = {
 	{ .ours = "app", .theirs = "app" },
 	{ .ours = "kind", .theirs = "kind" },
 	{ .ours = "version", .theirs = "version" },
-	{ .ours = "from" },
+	{ .ours = "from", .theirs = "fromVersion" },
 	{ .ours = "strategy", .theirs = "strategy" },
 	{ .ours = "state", .theirs = "state" },
 	{ .ours = "reason", .theirs = "reason" },
