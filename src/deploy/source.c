@@ -113,9 +113,9 @@ static char *source_url(const struct source *s, const char *more)
 static void source_download(
 	const struct source *s, struct source_command *c, const char *more)
 {
-	source_add_words(
-		c, (const char *[]){ "curl", "-gfsSL", "--proto", "=http,https",
-			   "--retry", "2", "-o", NULL });
+	source_add_words(c,
+		(const char *[]){ "curl", "-gfsSL", "--netrc-optional",
+			"--proto", "=http,https", "--retry", "2", "-o", NULL });
 	source_add(c, xasprintf("%s.archive%s", s->place, more));
 	source_add(c, xstrdup("--"));
 	source_add(c, source_url(s, more));

@@ -170,7 +170,16 @@ subtest 'what is not the release itself' => sub {
 		pushes('odd', 'v1', 1, qr{v1\.partial/serve\.sh\n.*setuid}s, 'a setuid bit is refused');
 		chmod 0755, "$tree/serve.sh";
 	}
+	spew("$dir/file", 'x');
+	run('tar', '-P', '-cf', "$packages/up.tar", '--transform', 's,.*,../../up-there,', "$dir/file");
+	pushes('odd', 'up', 1, qr/unpack: tar: exit status 2/, 'nothing is unpacked above it');
+	ok(!-e "$dir/odd/up-there", 'where it does not belong');
 	make_path("$dir/away/kept");
+	symlink "$dir/away", "$dir/out" or die "symlink: $!";
+	run('tar', '-C', $dir, '-cf', "$packages/through.tar", 'out');
+	run('tar', '-P', '-rf', "$packages/through.tar", '--transform', 's,.*,out/through,', "$dir/file");
+	pushes('odd', 'through', 1, qr/unpack: tar: exit status 2/, 'nor through a link');
+	ok(!-e "$dir/away/through", 'to elsewhere');
 	symlink "$dir/away", "$tree/data" or die "symlink: $!";
 	$app->pack('v1');
 	pushes('odd', 'v1', 1, qr{data is a link}, 'nothing is shared behind a link');

@@ -174,7 +174,7 @@ subtest 'what is kept' => sub {
 	spew("$bin/rm", qq(#!/bin/sh\nexec /bin/rm "\$@"\n), 0755);
 	pushed('v12', 0, 'later');
 	is($kept->(), 'v12 v9', 'it is gone');
-	for my $name ('v1.partial', 'v1.archive') {
+	for my $name ('v1.partial', 'v1.archive', '--upload-pack=id', '../v1', "v1\n") {
 		is(($app->ctl('deploy', 'push', $name, '--app', 'app'))[0], 2, "$name is no version");
 		ok(!eval { $app->pg->psql('INSERT INTO reeve.deployments (app, kind, version)'
 			. " VALUES ('app', 'push', '$name')"); 1 }, 'wherever it comes from');
