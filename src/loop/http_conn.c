@@ -200,6 +200,8 @@ static void http_conn_settle(struct http_conn *c)
 		http_conn_set(c, next);
 }
 
+static void http_conn_continue(struct http_conn *c);
+
 /* Answer a request that is no good; nothing after it can be trusted. */
 static void http_conn_refuse(struct http_conn *c, int status, const char *why)
 {
@@ -239,13 +241,35 @@ static void http_conn_refuse(struct http_conn *c, int status, const char *why)
 		s->counts.rejected++;
 }
 
+/* The same to one that is not at hand: end it. */
+static void http_conn_dismiss(struct http_conn *c, int status, const char *why)
+{
+	/* It has moved since it was looked at last. */
+	c->req->data = c->in.data;
+	http_conn_refuse(c, status, why);
+	http_conn_continue(c);
+}
+
+/* Bodies that have been coming for longest make room for others.  False: they
+ * are not what takes it. */
+static bool http_conn_make_room(struct http_server *s)
+{
+	struct http_conn *c;
+
+	while (s->held > HTTP_HELD_MAX &&
+		(c = TAILQ_FIRST(&s->conns[HTTP_CONN_BODY])) != NULL &&
+		c != s->current)
+		http_conn_dismiss(c, 503, "too much is being received");
+	return s->held <= HTTP_HELD_MAX;
+}
+
 /* Part of a request is there: it must be kept until the rest comes. */
 static void http_conn_wait(struct http_conn *c)
 {
 	struct http_server *s = c->server;
 	struct http_parse *p = &c->req->parse;
 
-	if (s->held > HTTP_HELD_MAX) {
+	if (s->held > HTTP_HELD_MAX && !http_conn_make_room(s)) {
 		http_conn_refuse(c, 503, "too much is being received");
 		return;
 	}
@@ -523,10 +547,7 @@ void http_conn_expire(struct http_conn *c)
 	case HTTP_CONN_HEADER:
 	case HTTP_CONN_BODY:
 		s->counts.timeouts++;
-		/* It has moved since it was looked at last. */
-		c->req->data = c->in.data;
-		http_conn_refuse(c, 408, "the request took too long");
-		http_conn_continue(c);
+		http_conn_dismiss(c, 408, "the request took too long");
 		break;
 	case HTTP_CONN_WRITING:
 		s->counts.timeouts++;
