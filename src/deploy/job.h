@@ -29,7 +29,8 @@
 #include "worker/worker.h"
 
 #define JOB_VERSION_MAX 100
-#define JOB_WORDS_MAX   32 /* of a command, and its NULL */
+#define JOB_AGAIN_US    (1000 * (int64_t)1000) /* what failed is tried again */
+#define JOB_WORDS_MAX   32                     /* of a command, and its NULL */
 
 struct http_call;
 struct http_client;
@@ -134,6 +135,10 @@ void job_free(struct job *job);
 void job_step_done(struct job *job);
 void job_step_failed(struct job *job, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Add text as the database takes it: no NUL, and UTF-8. */
+void job_keep(struct buf *out, const char *text, size_t len);
+/* Write down what its command has printed so far, if one runs.  arg: the job. */
+void job_show(void *arg);
 /* A line for the step's output. */
 void job_say(struct job *job, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -15,6 +15,7 @@ src_deploy_libdeploy_a_SOURCES += src/deploy/lower.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/options.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/options.h
 src_deploy_libdeploy_a_SOURCES += src/deploy/release.c
+src_deploy_libdeploy_a_SOURCES += src/deploy/run.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/share.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/source.c
 src_deploy_libdeploy_a_SOURCES += src/deploy/source.h
