@@ -169,6 +169,11 @@ subtest 'definitions' => sub {
 	like(done('default viewer', qw(cron list)),
 		qr/^nightly +disabled +0 3 \* \* \* \| 30 4 1 \* \* \(Europe\/Berlin\) +talk +high/m,
 		'as a table, too');
+	my $row = "SELECT to_jsonb(d) - '{version,modified,updated_at}'::text[]"
+		. " FROM reeve.task_definitions d WHERE task_name = 'nightly'";
+	my $was = $api->pg->psql($row);
+	done('default operator', qw(cron edit nightly --priority), $_) for 6, 5;
+	is($api->pg->psql($row), $was, 'what is edited there and back is what it was');
 	is(done('default operator', qw(cron edit nightly --retry none --depends-on none --every 2h)),
 		'changed nightly (' . json('default viewer', qw(cron show nightly))->{id} . ')',
 		'one is changed');
