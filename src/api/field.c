@@ -122,19 +122,29 @@ static void check_range(const struct field_reader *r, const struct field *f,
 			(long long)n));
 }
 
+/* Of UTF-8, whose characters have one byte each that is not 10xxxxxx. */
+static int64_t count_characters(const char *text, size_t len)
+{
+	int64_t n = 0;
+
+	while (len-- > 0)
+		n += (text[len] & 0xc0) != 0x80;
+	return n;
+}
+
 static void check_string(const struct field_reader *r, const struct field *f,
 	const struct field_value *v)
 {
 	int64_t low = f->maximum == 0 ? 1 : f->minimum;
 	int64_t high = f->maximum == 0 ? FIELD_STRING_MAX : f->maximum;
-	int64_t len = (int64_t)v->len;
+	int64_t len = count_characters(v->text, v->len);
 
 	if (len < low)
 		fault(r, f, low == 1 ? "must not be empty" : "is too short");
 	else if (len > high)
 		fault(r, f,
 			arena_printf(r->arena,
-				"is %lld bytes long, and may have %lld",
+				"is %lld characters long, and may have %lld",
 				(long long)len, (long long)high));
 }
 

@@ -15,11 +15,11 @@
 struct http_request;
 struct jsonw;
 
-/* Bytes of a string whose row says no limits. */
+/* Characters of a string whose row says no limits. */
 #define FIELD_STRING_MAX 1024
 
 enum field_type {
-	FIELD_STRING = 0,   /* length in bytes between minimum and maximum */
+	FIELD_STRING = 0,   /* characters between minimum and maximum */
 	FIELD_INT = 1,      /* between minimum and maximum */
 	FIELD_BOOL = 2,     /* in a query: true, false, 1 or 0 */
 	FIELD_ENUM = 3,     /* one of words */
@@ -44,7 +44,7 @@ struct field {
 	enum field_type type;
 	bool is_required; /* of an answer: it is never null */
 	bool is_optional; /* of an answer: it may be left out */
-	/* 0 and 0: bytes of a string 1 to 1024, others without limit. */
+	/* 0 and 0: characters of a string 1 to 1024, others without limit. */
 	int64_t minimum, maximum;
 	const char *const *words; /* NULL-terminated */
 	/* Further names of words: pairs of alias and word; NULL. */

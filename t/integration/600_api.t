@@ -225,6 +225,13 @@ subtest 'what does not fit' => sub {
 	$refused->({ nope => 1 }, 'nope: there is no such field');
 	$refused->({ taskParams => '[1]' }, 'taskParams: must be an object');
 	$refused->({ topic => 'High!' }, 'topic: is a name of a-z');
+	my %chinese = (%daily, taskName => "\x{4efb}\x{52a1}" x 50);
+	my $long = $api->call('POST', $path, $token{operator}, \%chinese);
+	status_is($long, 201, 'a name has 100 characters, of any script');
+	status_is($api->call('PUT', "$path/$long->{body}{id}", $token{operator}, \%chinese), 200,
+		'and may be put again');
+	$api->call('DELETE', "$path/$long->{body}{id}", $token{operator});
+	$refused->({ taskName => "\x{4efb}" x 101 }, 'taskName: is 101 characters long');
 	status_is($api->call('POST', $path, $token{operator}, '{"taskName":'), 400,
 		'half an object is no JSON');
 	status_is($api->call('POST', $path, $token{operator}, 'x=1',

@@ -113,7 +113,7 @@ static void test_bad(void)
 		"taskName: must be a string, not a whole number");
 	refused("{\"taskName\":\"\"}", "taskName: must not be empty");
 	refused("{\"taskName\":\"abcdef\"}",
-		"taskName: is 6 bytes long, and may have 5");
+		"taskName: is 6 characters long, and may have 5");
 	refused("{\"taskName\":\"a\",\"nope\":1}",
 		"nope: there is no such field");
 	refused("{\"taskName\":\"a\",\"count\":10,\"enabled\":1}",
