@@ -19,6 +19,7 @@
 #define COMMAND_KILL_AFTER_US (5 * US_PER_S)
 #define COMMAND_READ_SIZE     8192
 #define COMMAND_READS_MAX     16
+#define COMMAND_LINE_MAX      4096 /* less than what is kept */
 
 struct command {
 	struct conf_handler conf; /* what a handler's command is made of */
@@ -52,11 +53,20 @@ static void command_free(struct command *c)
 	free(c);
 }
 
+/* What is kept begins with a line, unless it is a long one. */
 static void command_take(struct command *c, const char *data, size_t len)
 {
+	const char *at;
+	size_t extra;
+
 	buf_add(&c->output, data, len);
-	if (c->output.len > COMMAND_OUTPUT_MAX)
-		buf_drop(&c->output, c->output.len - COMMAND_OUTPUT_MAX);
+	if (c->output.len <= COMMAND_OUTPUT_MAX)
+		return;
+	extra = c->output.len - COMMAND_OUTPUT_MAX;
+	at = memchr(c->output.data + extra, '\n', COMMAND_LINE_MAX);
+	if (at != NULL)
+		extra = (size_t)(at - c->output.data) + 1;
+	buf_drop(&c->output, extra);
 }
 
 static void command_read(struct command *c, int reads)

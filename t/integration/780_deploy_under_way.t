@@ -150,6 +150,16 @@ subtest 'the environment of hooks' => sub {
 		'has what the last file says before what was there, once');
 };
 
+subtest 'a hook that prints more than is kept' => sub {
+	$app->release('v-long', 'after.sh' => 'i=0; while test $i -lt 9000; do echo "line $i of it"; i=$((i+1)); done');
+	my ($exit, $out) = $app->ctl('deploy', 'push', 'v-long', '--wait');
+	is($exit, 0, 'is no failure');
+	my @lines = $out =~ /^    line (\d+) of it$/mg;
+	is_deeply([sort { $a <=> $b } @lines], \@lines, 'of which no line comes twice');
+	is($lines[-1], 8999, 'the last comes');
+	unlike($out, qr/^    (?!line |environment )\S* \d+ of it/m, 'and none is cut');
+};
+
 is($app->node->stop, 0, 'it stops');
 
 subtest 'where no node is' => sub {
