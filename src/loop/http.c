@@ -157,37 +157,57 @@ static bool http_server_is_full(const struct http_server *s)
 	return s->counts.connections >= s->limits.connections_max;
 }
 
-/* When a connection, idle for long enough then, may be closed for another. */
+/* When a connection may be closed for another. */
 static int64_t http_server_spare_us(
 	const struct http_server *s, const struct http_conn *c)
 {
-	if (c == NULL)
-		return HTTP_NEVER;
-	return c->deadline_us - s->limits.idle_timeout_us + HTTP_SPARE_US;
+	int64_t limit_us = c->state == HTTP_CONN_IDLE
+				   ? s->limits.idle_timeout_us
+				   : s->limits.header_timeout_us;
+
+	return c->deadline_us - limit_us + HTTP_SPARE_US;
 }
 
-/* The one that has been idle for longest; NULL: all are in use. */
+/* Who asks for nothing, or is slow to say what. */
+static const enum http_conn_state http_server_spares[] = { HTTP_CONN_IDLE,
+	HTTP_CONN_FRESH, HTTP_CONN_HEADER };
+#define HTTP_SPARES (sizeof(http_server_spares) / sizeof(*http_server_spares))
+
+/* The one of these that has been so for longest; NULL: all are in use. */
 static struct http_conn *http_server_spare(struct http_server *s)
 {
 	struct http_conn *c;
+	size_t i;
 
-	TAILQ_FOREACH(c, &s->conns[HTTP_CONN_IDLE], entry) {
-		if (http_server_spare_us(s, c) > s->now_us)
-			break;
-		if (http_conn_is_silent(c))
-			return c;
-	}
+	for (i = 0; i < HTTP_SPARES; i++)
+		TAILQ_FOREACH(c, &s->conns[http_server_spares[i]], entry) {
+			if (http_server_spare_us(s, c) > s->now_us)
+				break;
+			if (http_conn_is_silent(c))
+				return c;
+		}
 	return NULL;
+}
+
+static void http_server_dismiss(struct http_server *s, struct http_conn *c)
+{
+	if (c->state != HTTP_CONN_IDLE)
+		s->counts.timeouts++;
+	http_conn_free(c);
 }
 
 /* Accept if there is room, or else when there may be. */
 static void http_server_admit(struct http_server *s)
 {
-	int64_t at_us = s->now_us;
+	int64_t at_us = http_server_is_full(s) ? HTTP_NEVER : s->now_us;
+	const struct http_conn *c;
+	size_t i;
 
-	if (http_server_is_full(s))
-		at_us = http_server_spare_us(
-			s, TAILQ_FIRST(&s->conns[HTTP_CONN_IDLE]));
+	for (i = 0; i < HTTP_SPARES; i++) {
+		c = TAILQ_FIRST(&s->conns[http_server_spares[i]]);
+		if (c != NULL && http_server_spare_us(s, c) < at_us)
+			at_us = http_server_spare_us(s, c);
+	}
 	s->is_short = false;
 	s->resume_accept_us = HTTP_NEVER;
 	if (at_us <= s->now_us) {
@@ -216,7 +236,7 @@ static bool http_server_spend(struct http_server *s, int error)
 		http_server_pause(s, error);
 		return false;
 	}
-	http_conn_free(spare);
+	http_server_dismiss(s, spare);
 	return true;
 }
 
@@ -255,7 +275,7 @@ static void http_server_on_listener(int fd, unsigned events, void *arg)
 		if (!http_server_accept(s, li))
 			break;
 		if (s->counts.connections > s->limits.connections_max)
-			http_conn_free(spare);
+			http_server_dismiss(s, spare);
 	}
 	if (http_server_is_full(s) && !s->is_short)
 		http_server_admit(s);

@@ -35,8 +35,9 @@ struct http_limits {
 	size_t header_max;         /* bytes of request line and header fields */
 	size_t body_max;           /* bytes of a body */
 	unsigned connections_max;  /* open at a time; others wait until one
-				      is closed, or has been idle for a
-				      second: that one makes room */
+				      is closed, or has been idle or slow
+				      with its header for a second: that
+				      one makes room */
 	int64_t header_timeout_us; /* first byte to the end of the header */
 	int64_t body_timeout_us;   /* all of the body */
 	int64_t write_timeout_us;  /* all of an answer to a slow reader */

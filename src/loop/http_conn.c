@@ -61,7 +61,7 @@ static void http_conn_set(struct http_conn *c, enum http_conn_state state)
 		c->watching = http_conn_watches[state];
 		loop_fd_set(c->watch, c->watching);
 	}
-	if (state == HTTP_CONN_IDLE)
+	if (state == HTTP_CONN_IDLE || state == HTTP_CONN_HEADER)
 		http_server_idled(s);
 }
 

@@ -35,8 +35,9 @@
 #define HTTP_ACCEPT_PAUSE_US 100000   /* after running out of descriptors */
 #define HTTP_WARN_US         60000000 /* between two warnings of one kind */
 #define HTTP_LINGER_US       2000000
-#define HTTP_SPARE_US        1000000 /* idle for so long: may make room */
-#define HTTP_NEVER           INT64_MAX
+#define HTTP_SPARE_US \
+	1000000 /* without a whole request for so long: may make room */
+#define HTTP_NEVER INT64_MAX
 
 enum http_conn_state {
 	HTTP_CONN_FRESH = 0,    /* accepted, nothing received */
@@ -133,7 +134,7 @@ struct http_server {
 	bool is_paused;           /* listeners are not watched */
 	bool is_short;            /* of descriptors, hence the pause */
 	int64_t resume_accept_us; /* end of the pause; HTTP_NEVER: when a
-				     connection is gone or idle */
+				     connection is gone or may go */
 	int64_t warned_us;        /* of a lack of descriptors; 0: never */
 
 	int64_t now_us; /* clock_now at the start of the callback */
@@ -241,7 +242,7 @@ void http_server_gone(struct http_server *s);
 /* Count an answer and tell on_done; before the request is dropped. */
 void http_server_answered(struct http_server *s, struct http_done *d);
 void http_server_changed(struct http_server *s);
-/* A connection has become idle. */
+/* A connection has become idle, or begins to say what it wants. */
 void http_server_idled(struct http_server *s);
 
 #endif

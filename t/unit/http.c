@@ -613,6 +613,38 @@ static void test_spare(void)
 	server_close();
 }
 
+/* Who says nothing, or trickles, has no claim to a place either. */
+static void test_spare_slow(void)
+{
+	struct http_limits few = help_limits;
+	struct client a, b, c, d;
+
+	few.connections_max = 2;
+	server_open(&few, AF_INET);
+	client_open(&a);
+	help_pump(5 * MS);
+	client_open(&b);
+	client_send(&b, "GET /b HTTP/1.1\r\n");
+	help_pump(5 * MS);
+	client_open(&c);
+	client_send(&c, GET("/c"));
+	ok(client_wait(&c, "/c"), "one that asks takes the place");
+	ok(client_wait(&a, NULL), "of one that says nothing");
+	client_send(&c, GET("/again"));
+	client_open(&d);
+	client_send(&d, GET("/d"));
+	ok(client_wait(&d, "/d"), "and another that");
+	ok(client_wait(&b, NULL), "of one that is slow to ask");
+	ok(client_wait(&c, "/again"), "not of who was served just now");
+	is_int(2, (int64_t)http_server_counts(t.server)->timeouts,
+		"both are counted as slow");
+	client_close(&a);
+	client_close(&b);
+	client_close(&c);
+	client_close(&d);
+	server_close();
+}
+
 /* Bodies that are not whole lie in memory, of which there is so much. */
 static void test_held(void)
 {
@@ -724,6 +756,7 @@ int main(void)
 	test_drain_idle();
 	test_full();
 	test_spare();
+	test_spare_slow();
 	test_held();
 	test_descriptors();
 	test_unix();
