@@ -263,8 +263,9 @@ static void job_on_refusal(struct job *job, const struct pg_result *r,
 	bool is_full =
 		r != NULL && strcmp(pg_result_sqlstate(r), JOB_DISK_FULL) == 0;
 
-	if (!is_passing)
-		log_error("deployment %s: %s", job->id, pg_result_error(r));
+	if (r != NULL && job_awaits_anew(job, pg_result_error(r)))
+		log_warn("deployment %s: the database: %s", job->id,
+			pg_result_error(r));
 	if ((is_passing && !is_full) || job->is_back || job->is_over ||
 		again == job_write_failed || again == job_write_back)
 		job_again(job, again);
@@ -382,6 +383,7 @@ static void job_begin(struct job *job, enum step step)
 	job->bad = 0;
 	job->is_lenient = false;
 	job->step_id[0] = '\0';
+	job->awaits[0] = '\0';
 	job->step = step;
 	if (step == STEP_NONE) {
 		job_end(job);

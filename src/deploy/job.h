@@ -149,6 +149,8 @@ void job_note(struct job *job, const struct pg_statement *s, const char *value,
 
 /* Begin the step again after a while; why is told once. */
 void job_retry(struct job *job, const char *why);
+/* Is that another reason to wait than the one that was told last? */
+bool job_awaits_anew(struct job *job, const char *why);
 /* Call fn(job) after so long, instead of what was awaited before. */
 void job_wait(struct job *job, int64_t us, loop_fn fn);
 

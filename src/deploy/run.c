@@ -90,10 +90,17 @@ static void job_on_retry(void *arg)
 	step_begin[job->step](job);
 }
 
+bool job_awaits_anew(struct job *job, const char *why)
+{
+	if (strncmp(job->awaits, why, sizeof(job->awaits) - 1) == 0)
+		return false;
+	snprintf(job->awaits, sizeof(job->awaits), "%s", why);
+	return true;
+}
+
 void job_retry(struct job *job, const char *why)
 {
-	if (strcmp(job->awaits, why) != 0) {
-		snprintf(job->awaits, sizeof(job->awaits), "%s", why);
+	if (job_awaits_anew(job, why)) {
 		log_warn("deployment %s: %s: %s, trying again", job->id,
 			step_names[job->step], why);
 		job_say(job, "%s, trying again", why);
