@@ -55,6 +55,10 @@ BEGIN
 		next := was.next_fire;
 		IF was.rule <> w.rule OR was.source LIKE '% (gone)' THEN
 			next := us_time(w.next_us);
+			IF w.schedule_type = 'FIXED_DELAY' AND EXISTS (SELECT FROM task_active a
+					WHERE a.definition_id = was.id) THEN
+				next := NULL; -- until the end of that run
+			END IF;
 		END IF;
 		UPDATE task_definitions d SET task_handler = w.task_handler,
 			description = w.description, schedule_type = w.schedule_type,

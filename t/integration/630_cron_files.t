@@ -98,6 +98,23 @@ subtest 'what comes back is enabled' => sub {
 	like(all(), qr/^often\|note\|FIXED_RATE\|ENABLED/m, 'and so does the other');
 };
 
+subtest 'a pause that is changed waits for the end of the run' => sub {
+	my $said = sub { $c->sql("SELECT concat_ws('|', rule->>'delay', next_fire IS NULL)"
+		. " FROM reeve.task_definitions WHERE task_name = 'pause'") };
+	write_files("    - { name: pause, handler: note, delay: 10m }\n",
+		"    - { name: other, handler: note, every: 1h }\n");
+	ok(scalar $r->reload, 'it is well');
+	wait_until { $said->() eq '10m|f' } 8, 'it has a next time';
+	$c->sql("INSERT INTO reeve.task_active (instance_id, definition_id) SELECT reeve.uuid_new(), id"
+		. " FROM reeve.task_definitions WHERE task_name = 'pause'");
+	$c->sql("UPDATE reeve.task_definitions SET next_fire = NULL WHERE task_name = 'pause'");
+	write_files("    - { name: pause, handler: note, delay: 20m }\n",
+		"    - { name: other, handler: note, every: 1h }\n");
+	ok(scalar $r->reload, 'it is well again');
+	wait_until { $said->() =~ /^20m/ } 8, 'it is changed';
+	is($said->(), '20m|t', 'and runs no second time beside it');
+};
+
 subtest 'what depends on itself depends on none' => sub {
 	my $depends = sub { return $c->sql("SELECT string_agg(d.task_name || ' ' || p.task_name, ', '"
 		. ' ORDER BY d.task_name) FROM reeve.task_definitions d'
