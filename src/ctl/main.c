@@ -247,6 +247,13 @@ static void main_help_command(const struct main_command *m)
 		printf("  %-*s %s\n", MAIN_HELP_COLUMN, head, m->help);
 }
 
+/* It asks no daemon, no database and no Redis. */
+static bool main_is_alone(const struct main_command *m)
+{
+	return m->run == cron_next_command || m->run == config_check ||
+	       m->run == config_options;
+}
+
 static void main_help(const struct main_command *m)
 {
 	size_t i;
@@ -260,7 +267,7 @@ static void main_help(const struct main_command *m)
 	}
 	fputs("\n", stdout);
 	option_help(m != NULL ? m->options : ~0u, MAIN_HELP_COLUMN);
-	if (m != NULL && remote_find(m->name, m->sub) != NULL)
+	if (m != NULL && !main_is_alone(m))
 		remote_help(remote_find(m->name, m->sub));
 }
 
@@ -342,13 +349,6 @@ static int main_check(
 			m->name, m->sub != NULL ? " " : "",
 			m->sub != NULL ? m->sub : "", m->arguments);
 	return EXIT_OK;
-}
-
-/* It asks no daemon, no database and no Redis. */
-static bool main_is_alone(const struct main_command *m)
-{
-	return m->run == cron_next_command || m->run == config_check ||
-	       m->run == config_options;
 }
 
 static int main_refuse_url(const struct main_command *m, const struct ctl *c)

@@ -136,5 +136,8 @@ int remote_run(struct ctl *c, const struct remote_command *how)
 
 void remote_help(const struct remote_command *how)
 {
-	printf("\nWith --url: %s %s\n", how->method, how->path);
+	if (how != NULL)
+		printf("\nWith --url: %s %s\n", how->method, how->path);
+	else
+		puts("\nOn the node itself only: no --url");
 }

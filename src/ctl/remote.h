@@ -16,7 +16,7 @@
 const struct remote_command *remote_find(const char *name, const char *sub);
 /* Carry it out on c->there. */
 int remote_run(struct ctl *c, const struct remote_command *how);
-/* A line for the help: the request behind a command. */
+/* A line for the help: the request behind a command; NULL: there is none. */
 void remote_help(const struct remote_command *how);
 
 #endif

@@ -127,6 +127,9 @@ subtest 'where' => sub {
 	is($exit, 2, 'what the API has not is refused');
 	like($err, qr/^reevectl: reload works on the node itself only: no --url; unset REEVE_URL/,
 		'and says so');
+	like((run_command(20, program('reevectl'), @$_, '--help'))[1], $_->[0] eq 'reload'
+		? qr/^On the node itself only/m : qr{^With --url: GET /api/v1/nodes$}m, "so does its help: @$_")
+		for ['reload'], ['nodes'];
 	for ([['ftp://x'], qr/of no kind/], [['http://a:secret@x'], qr/no user and no password/],
 		['http://x/?a=1', qr/has a query/], ['unix:x', qr/no absolute path/]) {
 		my ($text, $why) = @$_;
