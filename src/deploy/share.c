@@ -142,7 +142,7 @@ static char *share_choose(struct job *job)
 		chosen = buf_take(&names);
 	}
 	if (chosen == NULL)
-		job_say(job, "all of this node is watched after the switch");
+		job_say(job, "all of this node is watched for canary_for");
 	free(pools);
 	return chosen;
 }

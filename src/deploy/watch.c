@@ -534,6 +534,8 @@ void watch_begin(struct job *job, int64_t us)
 void step_watch(struct job *job)
 {
 	const struct deploy_options *o = job->deploy->options;
+	bool is_first =
+		job->is_canary || (job->is_share && job->canaries == NULL);
 
-	watch_begin(job, job->is_canary ? o->canary_for_us : o->health_for_us);
+	watch_begin(job, is_first ? o->canary_for_us : o->health_for_us);
 }
