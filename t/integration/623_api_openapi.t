@@ -39,7 +39,7 @@ my $token = $api->token('default', 'admin');
 my $json = JSON::PP->new->canonical->utf8->allow_nonref;
 my $doc = $api->call('GET', '/openapi.json')->{text};
 my $paths = $json->decode($doc)->{paths};
-my (@lines, %seen);
+my (@lines, %seen, @unaudited);
 
 sub note_answer
 {
@@ -55,8 +55,13 @@ sub ask
 {
 	my ($method, $template, $name, $body, $more) = @_;
 	my $path = $template =~ s/\{\w+\}/$name/r;
-	return note_answer($method, $template,
+	my $audit = sub { $api->pg->psql("SELECT count(*) FROM reeve.audit_log WHERE who LIKE 'token %'") };
+	my $before = $method eq 'GET' ? 0 : $audit->();
+	my $a = note_answer($method, $template,
 		$api->call($method, $path . ($more // ''), $token, $body));
+	push @unaudited, "$method $path: $a->{status}"
+		if $method ne 'GET' && $audit->() != $before + ($a->{status} < 300);
+	return $a;
 }
 
 my $tasks = '/api/v1/tasks';
@@ -102,6 +107,8 @@ for my $template (sort keys %$paths) {
 			if $template =~ /\{/ || $sent;
 	}
 }
+
+is("@unaudited", '', 'each change is one row of the audit log, and nothing else is');
 
 my %heeds;
 for my $template (sort keys %$paths) {
