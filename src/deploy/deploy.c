@@ -263,6 +263,26 @@ static void deploy_stop(void *arg)
 	free(d);
 }
 
+/* Two would each remove and switch what is the other's. */
+static int deploy_check_root(const struct deploy *d, struct err *err)
+{
+	const struct deploy_options *other;
+	const struct conf_pool *p;
+	size_t i;
+
+	for (i = 0; i < d->conf->pool_count; i++) {
+		p = &d->conf->pools[i];
+		other = p->own;
+		if (p->kind == &conf_kind_deploy && p != d->pool &&
+			strcmp(p->name, d->pool->name) != 0 &&
+			strcmp(other->root, d->options->root) == 0)
+			return err_set(err, 0,
+				"\"root\" %s is that of pool %s, too",
+				other->root, p->name);
+	}
+	return 0;
+}
+
 static void *deploy_start(struct worker *w, struct err *err)
 {
 	const struct child *child = worker_child(w);
@@ -277,7 +297,7 @@ static void *deploy_start(struct worker *w, struct err *err)
 		child->index, (int)getpid());
 	d->children = handler_children_new(d->loop);
 	d->tick = loop_timer_new(d->loop, deploy_on_tick, d);
-	if (deploy_open_links(d, err) != 0) {
+	if (deploy_check_root(d, err) != 0 || deploy_open_links(d, err) != 0) {
 		deploy_stop(d);
 		return NULL;
 	}

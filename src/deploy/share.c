@@ -151,13 +151,6 @@ static char *share_choose(struct job *job)
 
 static void share_roll(struct job *job);
 
-static void share_again(void *arg)
-{
-	struct job *job = arg;
-
-	step_begin[job->step](job);
-}
-
 /* The pool of the name that begins at *at, heap; moves *at behind all names of
  * the same pool.  NULL: there is none. */
 static char *share_next_pool(const char **at)
@@ -183,11 +176,12 @@ static void share_on_control(int status, const char *text, void *arg)
 	struct job *job = arg;
 
 	job->control = NULL;
-	job_say(job, "%s", text);
+	if (status != 0)
+		job_say(job, "%s", text);
 	if (status == 200)
 		share_roll(job);
 	else if (status == 0)
-		job_wait(job, US_PER_S, share_again);
+		job_retry(job, text);
 	else
 		job_step_failed(job, "its pool was refused");
 }
@@ -211,10 +205,8 @@ static void share_roll(struct job *job)
 			path, SHARE_ROLL_US, share_on_control, job, &err);
 	free(path);
 	free(pool);
-	if (job->control == NULL) {
-		job_say(job, "%s", err.text);
-		job_wait(job, US_PER_S, share_again);
-	}
+	if (job->control == NULL)
+		job_retry(job, err.text);
 }
 
 static void share_roll_all(struct job *job, void (*after)(struct job *job))

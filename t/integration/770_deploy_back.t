@@ -181,5 +181,15 @@ subtest 'what is kept' => sub {
 	}
 };
 
+subtest 'two of one directory' => sub {
+	my $good = slurp($app->node->config);
+	spew($app->node->config, $good =~ s{root: \S+/odd$}{root: $root}mr);
+	my ($exit, $out, $err) = $app->ctl('reload');
+	is($exit, 1, 'are refused');
+	like("$out$err", qr/pool odd/, 'which names one of them');
+	like($app->node->log, qr/"root" \S+ is that of pool app, too/, 'and says why');
+	spew($app->node->config, $good);
+};
+
 is($app->node->stop, 0, 'it stops');
 done_testing();
