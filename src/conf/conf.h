@@ -228,6 +228,9 @@ struct conf_source {
 	/* "KEY=VALUE" of -e: dotted keys, values in YAML; NULL-terminated or
 	 * NULL. */
 	char *const *overrides;
+	/* Files to include that are below the one directory are read below the
+	 * other: what would it be with them?  NULL: none are. */
+	const char *moved_from, *moved_to;
 };
 
 /*

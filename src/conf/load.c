@@ -230,6 +230,16 @@ static void load_include_glob(struct draft *d, struct node *into,
 	globfree(&found);
 }
 
+static const char *load_moved(struct draft *d, const char *name)
+{
+	const char *from = d->src->moved_from;
+	size_t len = from != NULL ? strlen(from) : 0;
+
+	if (from == NULL || strncmp(name, from, len) != 0 || name[len] != '/')
+		return name;
+	return arena_printf(d->scratch, "%s%s", d->src->moved_to, name + len);
+}
+
 static void load_include_one(
 	struct draft *d, struct node *into, struct node *at)
 {
@@ -247,6 +257,7 @@ static void load_include_one(
 		name = arena_printf(d->scratch, "%.*s/%s",
 			(int)(slash - at->source->name), at->source->name,
 			text);
+	name = load_moved(d, name);
 	slash = strrchr(text, '/');
 	if (slash != NULL && load_has_wildcard(text, (size_t)(slash - text)))
 		draft_error(d, at, "wildcards are for the last part of a path");

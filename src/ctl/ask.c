@@ -54,11 +54,19 @@ static void ask_on_timer(void *arg)
 
 int ask_read(const struct ctl *c, struct conf **ret_conf)
 {
-	struct conf_source src = { .path = socket_config(c), .kinds = kinds };
+	return ask_read_source(
+		&(struct conf_source){ .path = socket_config(c) }, ret_conf);
+}
+
+int ask_read_source(const struct conf_source *source, struct conf **ret_conf)
+{
+	struct conf_source src = *source;
 	struct conf_report report;
-	struct conf *conf = conf_read(&src, &report);
+	struct conf *conf;
 	struct buf text = BUF_INIT;
 
+	src.kinds = kinds;
+	conf = conf_read(&src, &report);
 	conf_report_print(&report, &text);
 	if (conf == NULL)
 		fputs(buf_str(&text), stderr);

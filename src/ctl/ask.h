@@ -16,6 +16,8 @@ struct ctl;
 
 /* Read process.yaml: 0 with a conf to free, or the exit code, printed. */
 int ask_read(const struct ctl *c, struct conf **ret_conf);
+/* The same of another source; its kinds are set here. */
+int ask_read_source(const struct conf_source *source, struct conf **ret_conf);
 /* Read process.yaml, and connect.  0, or the exit code, the reason having been
  * printed. */
 int ask_new(const struct ctl *c, struct ask **ret_ask);

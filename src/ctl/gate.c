@@ -139,14 +139,26 @@ static int gate_look_at_rows(struct gate *g)
 	return rc;
 }
 
-/* Of this node's process.yaml. */
-static void gate_offer_conf(struct gate *g)
+/* Of this node's process.yaml, as it is with what the release brings of it. */
+static int gate_offer_conf(
+	struct gate *g, const struct deploy_options *o, const char *tree)
 {
+	char *current = xasprintf("%s/current", o->root);
+	struct conf *conf;
 	size_t i;
+	int rc = ask_read_source(&(struct conf_source){ .path = g->conf->path,
+					 .moved_from = current,
+					 .moved_to = tree },
+		&conf);
 
-	for (i = 0; i < g->conf->handler_count; i++)
+	free(current);
+	if (rc != EXIT_OK)
+		return rc;
+	for (i = 0; i < conf->handler_count; i++)
 		json_object_set_new(
-			g->offered, g->conf->handlers[i].name, json_true());
+			g->offered, conf->handlers[i].name, json_true());
+	conf_free(conf);
+	return EXIT_OK;
 }
 
 /* A file of a release that nobody has vouched for. */
@@ -206,10 +218,8 @@ static int gate_offer_tree(
 	char *path;
 	int rc;
 
-	if (o->handlers_file == NULL) {
-		gate_offer_conf(g);
-		return EXIT_OK;
-	}
+	if (o->handlers_file == NULL)
+		return gate_offer_conf(g, o, tree);
 	path = xasprintf("%s/%s", tree, o->handlers_file);
 	rc = gate_offer_file(g, path);
 	free(path);

@@ -215,9 +215,13 @@ subtest 'a release that is no good' => sub {
 	$app->release('fails', bad => '');
 	$stays->('fails', qr/after_switch: .*exit status 1/, 'a hook that fails is the end');
 	$app->release('wrong', 'process.yaml' => "processes: { more: { kind: nonsense } }\n");
-	$stays->('wrong', qr/reload: the new configuration was refused/,
+	$stays->('wrong', qr/gate .*\n.*nonsense/,
 		'a bad process.yaml is refused');
-	like($app->node->log, qr/deployment \S+: reload: the new configuration/, 'the log tells');
+	like($app->node->log, qr/deployment \S+: gate: /, 'the log tells');
+	$app->release('ends', 'process.yaml' => "processes: { more: { kind: program,"
+		. " command: ['false'], ready: { after: 1s } } }\n");
+	$stays->('ends', qr/reload: the new configuration was refused/,
+		'one whose pool does not come up as well');
 	$app->release('more', 'process.yaml' => "processes: { more: { kind: program,"
 		. " command: [sleep, '1000'], ready: { after: 0s } } }\n");
 	pushes('app', 'more', 0, undef, 'a good one is taken over');

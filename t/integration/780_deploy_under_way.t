@@ -24,6 +24,7 @@ my $dir = File::Temp::tempdir('reeve-way-XXXXXX', CLEANUP => 1,
 chmod 0755, $dir;
 my $redis = RedisServer->new($dir);
 my $app = DeployNode->new(name => 'way', redis => $redis->url,
+	head => "include: \@DIR\@/app/current/process*.yaml\n",
 	options => <<'YAML', pools => <<'YAML');
     hooks: { after_switch: "if test -e after.sh; then exec sh ./after.sh; fi" }
     health: { for: 0s, interval: 20ms }
@@ -158,6 +159,23 @@ subtest 'a hook that prints more than is kept' => sub {
 	is_deeply([sort { $a <=> $b } @lines], \@lines, 'of which no line comes twice');
 	is($lines[-1], 8999, 'the last comes');
 	unlike($out, qr/^    (?!line |environment )\S* \d+ of it/m, 'and none is cut');
+};
+
+subtest 'handlers that a release brings' => sub {
+	my $mail = "handlers: { mail: { kind: exec, command: ['true'] } }\n";
+	$app->release('v-mail', 'process.yaml' => $mail);
+	is(($app->ctl('deploy', 'push', 'v-mail', '--wait'))[0], 0, 'are taken over with it');
+	is(($app->ctl('queue', 'push', 'high', 'mail', '--delay', '1h'))[0], 0, 'and get tasks');
+	$app->release('v-none');
+	my ($exit, $out) = $app->ctl('deploy', 'push', 'v-none', '--wait');
+	is($exit, 1, 'a release without is refused');
+	like($out, qr/gate .*\n +handler "mail" is needed/, 'by the gate, which names them');
+	$app->release('v-bad', 'process.yaml' => "handlers: [\n");
+	($exit, $out) = $app->ctl('deploy', 'push', 'v-bad', '--wait');
+	like($out, qr{gate .*\n.*/v-bad/process\.yaml:\d+:\d+: error}, 'as is one that brings nonsense');
+	is($app->current, 'releases/v-mail', 'and nothing is changed');
+	$app->release('v-too', 'process.yaml' => $mail);
+	is(($app->ctl('deploy', 'push', 'v-too', '--wait'))[0], 0, 'one that has them is not');
 };
 
 is($app->node->stop, 0, 'it stops');
