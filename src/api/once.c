@@ -5,7 +5,9 @@
 #include "api/call.h"
 #include "api/db.h"
 #include "api/once.h"
+#include "api/service.h"
 #include "store/crypt.h"
+#include "store/secret.h"
 
 #define ONCE_KEY_MAX 255
 
@@ -49,6 +51,16 @@ static bool once_is_key(const char *text)
 	return i > 0 && i <= ONCE_KEY_MAX;
 }
 
+static bool once_has_secrets(const struct call *call)
+{
+	static const char name[] = "secretParams";
+
+	return field_get(&call->body, name)->is_there ||
+	       strstr(field_get(&call->body, "subtasks")->text, name) != NULL;
+}
+
+/* Of a body with secrets it must not tell them to who reads the table and tries
+ * all that they could be. */
 static void once_hash(struct call *call, struct once *o)
 {
 	unsigned char hash[CRYPT_HASH_BYTES];
@@ -56,7 +68,8 @@ static void once_hash(struct call *call, struct once *o)
 	size_t len;
 
 	body = http_request_body(call->req, &len);
-	crypt_hash(body, len, hash);
+	secret_hash(once_has_secrets(call) ? call->service->secret : NULL, body,
+		len, hash);
 	memcpy(o->hash, "\\x", 2);
 	crypt_hex(hash, sizeof(hash), o->hash + 2);
 }

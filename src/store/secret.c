@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,20 @@ void secret_seal(const struct secret *s, const char *tenant, const char *owner,
 	out->len += 2 * box.len;
 	buf_done(&box);
 	free(place);
+}
+
+void secret_hash(const struct secret *s, const void *data, size_t len,
+	unsigned char ret_hash[32])
+{
+	static_assert(CRYPT_HASH_BYTES == 32, "as secret.h says");
+	struct buf text = BUF_INIT;
+
+	if (s != NULL)
+		buf_add(&text, s->keys[0].bytes, sizeof(s->keys[0].bytes));
+	buf_add(&text, data, len);
+	crypt_hash(text.data, text.len, ret_hash);
+	crypt_wipe(text.data, text.len);
+	buf_done(&text);
 }
 
 void secret_names(const char *text, size_t len, struct buf *out)

@@ -29,6 +29,10 @@ void secret_close(struct secret *s);
 /* Append the sealed JSON object text[0..len) as a bytea's text to out. */
 void secret_seal(const struct secret *s, const char *tenant, const char *owner,
 	const char *text, size_t len, struct buf *out);
+/* A hash of what has secrets in it, that tells who has not the key nothing: 32
+ * bytes.  s NULL: of what has none. */
+void secret_hash(const struct secret *s, const void *data, size_t len,
+	unsigned char ret_hash[32]);
 /* Append the names of its members as a JSON array. */
 void secret_names(const char *text, size_t len, struct buf *out);
 /*

@@ -53,7 +53,7 @@ my $answers = '';
 sub call
 {
 	my $a = $api->call(@_);
-	$answers .= join "\n", $a->{text}, %{ $a->{headers} };
+	$answers .= join "\n", map { $_ // '' } $a->{text}, %{ $a->{headers} };
 	return $a;
 }
 
@@ -166,6 +166,17 @@ subtest 'what cannot be opened' => sub {
 	status_is(create(handler => 'sum', secretParams => [1]), 422, 'a list has no names');
 	status_is(create(handler => 'sum', secretParams => { a => 'x' x 70000 }), 422,
 		'and they are not for files');
+};
+
+subtest 'a request that is sent twice' => sub {
+	my $body = qq({"handler":"sum","secretParams":{"password":"$secret"}});
+	my @made = map { call('POST', $path, $token, $body, 'idempotency-key' => 'twice') } 1, 2;
+	is_deeply([map { $_->{status} } @made], [201, 201], 'is carried out');
+	is($made[1]{body}{id}, $made[0]{body}{id}, 'once');
+	is($api->pg->psql("SELECT request_hash = sha256('$body') FROM reeve.idempotency_keys"
+		. " WHERE key = 'twice'"), 'f', 'and its hash is none to guess the secret by');
+	status_is(call('POST', $path, $token, { handler => 'sum', secretParams => { password => 'x' } },
+		'idempotency-key' => 'twice'), 422, 'another secret is another request');
 };
 
 subtest 'nothing has them' => sub {
