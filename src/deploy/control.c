@@ -46,10 +46,20 @@ static void control_finish(struct control *c)
 	const char *body = strstr(text, "\r\n\r\n");
 	int status = 0;
 
-	if (body == NULL || sscanf(text, "HTTP/1.1 %3d", &status) != 1)
+	if (body == NULL || sscanf(text, "HTTP/1.1 %3d", &status) != 1) {
 		control_end(c, 0, "the governor ended without an answer");
-	else
-		control_end(c, status, body + 4);
+		return;
+	}
+	body += 4;
+	while (c->answer.data + c->answer.len > body &&
+		c->answer.data[c->answer.len - 1] == '\n')
+		c->answer.data[--c->answer.len] = '\0';
+	control_end(c, status, body);
+}
+
+bool control_is_away(int status)
+{
+	return status == 0 || status == 503;
 }
 
 static void control_on_readable(int fd, unsigned events, void *arg)

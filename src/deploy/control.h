@@ -5,6 +5,7 @@
 #ifndef DEPLOY_CONTROL_H
 #define DEPLOY_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ struct loop;
  * it. */
 typedef void (*control_fn)(int status, const char *text, void *arg);
 
+/* Is it no verdict, but to be asked again? */
+bool control_is_away(int status);
 /* POST path; fn is called once from the loop.  NULL with err: nobody listens
  * at the socket. */
 struct control *control_post(struct loop *l, const char *socket_path,

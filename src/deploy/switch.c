@@ -206,8 +206,8 @@ static void switch_on_control(int status, const char *text, void *arg)
 	struct job *job = arg;
 
 	job->control = NULL;
-	if (status == 0) {
-		/* The governor ended meanwhile: its successor is asked. */
+	if (control_is_away(status)) {
+		/* It ended meanwhile, or is about to: its successor is asked. */
 		job_retry(job, text);
 		return;
 	}

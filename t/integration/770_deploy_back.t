@@ -10,6 +10,7 @@ use utf8;
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use IO::Socket::UNIX;
 use Test::More;
 use DeployNode;
 use PgServer;
@@ -179,6 +180,39 @@ subtest 'what is kept' => sub {
 		ok(!eval { $app->pg->psql('INSERT INTO reeve.deployments (app, kind, version)'
 			. " VALUES ('app', 'push', '$name')"); 1 }, 'wherever it comes from');
 	}
+};
+
+subtest 'the daemon is stopped while pools are replaced' => sub {
+	$app->release('v13');
+	my $restarts = sub { scalar(() = $app->node->log =~ /control: restart web /g) };
+	my $before = $restarts->();
+	my $good = slurp($app->node->config);
+	spew($app->node->config, $good =~ s/ready: \{ after: 100ms \}/ready: { after: 3s }/r);
+	my ($exit, $id) = $app->ctl('deploy', 'push', 'v13', '--app', 'app');
+	chomp $id;
+	wait_until { $restarts->() > $before } 10, 'it comes to them';
+	is($app->node->stop, 0, 'it stops');
+	spew($app->node->config, $good);
+	$app->node->start;
+	is($app->wait_over($id), 'DONE', 'which is no verdict on the release');
+	wait_until { $app->says eq 'v13' } 10;
+	is($app->says, 'v13', 'and it runs');
+};
+
+subtest 'the governor has no room' => sub {
+	my $good = slurp($app->node->config);
+	spew($app->node->config, $good =~ s/ready: \{ after: 100ms \}/ready: { after: 1s }/r);
+	is(($app->ctl('reload'))[0], 0, 'commands take long');
+	my @commands = map {
+		my $s = IO::Socket::UNIX->new(Peer => $app->node->dir . '/run/control.sock');
+		print $s "POST /pools/web/restart HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+		$s->flush;
+		$s;
+	} 1 .. 64;
+	$app->release('v14');
+	like(pushed('v14', 0, 'a deployment asks again'), qr/reload .*\n.*: try again"}, trying again\n/, 'which it tells');
+	spew($app->node->config, $good);
+	is(($app->ctl('reload'))[0], 0, 'as before');
 };
 
 subtest 'two of one directory' => sub {
