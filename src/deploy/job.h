@@ -184,6 +184,8 @@ void release_sweep(struct job *job);
 /* Remove what a fetch has downloaded. */
 void release_drop_archive(const struct job *job);
 
+/* Is the governor's answer no verdict?  A daemon that stops refuses all. */
+bool switch_is_away(const struct job *job, int status);
 /* What is current here, unless that was written down.  0, or -1 with err. */
 int switch_read_from(struct job *job, struct err *err);
 

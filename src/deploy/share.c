@@ -176,11 +176,11 @@ static void share_on_control(int status, const char *text, void *arg)
 	struct job *job = arg;
 
 	job->control = NULL;
-	if (!control_is_away(status))
+	if (!switch_is_away(job, status))
 		job_say(job, "%s", text);
 	if (status == 200)
 		share_roll(job);
-	else if (control_is_away(status))
+	else if (switch_is_away(job, status))
 		job_retry(job, text);
 	else
 		job_step_failed(job, "its pool was refused");

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "board/view.h"
 #include "conf/conf.h"
 #include "deploy/files.h"
 #include "deploy/job.h"
@@ -201,12 +202,22 @@ static void switch_refused(struct job *job)
 	switch_roll(job);
 }
 
+bool switch_is_away(const struct job *job, int status)
+{
+	const struct board *b = worker_child(job->deploy->worker)->board;
+	struct board_header h;
+
+	(void)board_read_header(b, &h);
+	return control_is_away(status) ||
+	       (status != 200 && h.state == BOARD_NODE_STOPPING);
+}
+
 static void switch_on_control(int status, const char *text, void *arg)
 {
 	struct job *job = arg;
 
 	job->control = NULL;
-	if (control_is_away(status)) {
+	if (switch_is_away(job, status)) {
 		/* It ended meanwhile, or is about to: its successor is asked. */
 		job_retry(job, text);
 		return;

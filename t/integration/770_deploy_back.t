@@ -194,7 +194,8 @@ subtest 'the daemon is stopped while pools are replaced' => sub {
 	is($app->node->stop, 0, 'it stops');
 	spew($app->node->config, $good);
 	$app->node->start;
-	is($app->wait_over($id), 'DONE', 'which is no verdict on the release');
+	is($app->wait_over($id), 'DONE', 'which is no verdict on the release')
+		or diag(($app->ctl('deploy', 'show', $id))[1], $app->node->log);
 	wait_until { $app->says eq 'v13' } 10;
 	is($app->says, 'v13', 'and it runs');
 };
