@@ -17,6 +17,7 @@ CREATE TABLE reeve.deployments (
 	canary_nodes int, -- so many take it first; 0: there is one; NULL: it is no canary
 	is_abort_asked boolean NOT NULL DEFAULT false,
 	is_back boolean NOT NULL DEFAULT false, -- every node goes back
+	is_forced boolean NOT NULL DEFAULT false, -- whatever the gate finds
 	created_by text NOT NULL DEFAULT '',
 	created_at timestamptz NOT NULL DEFAULT now(),
 	started_at timestamptz,

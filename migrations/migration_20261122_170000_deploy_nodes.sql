@@ -6,7 +6,7 @@
 CREATE TYPE reeve.deploy_work AS (id uuid, kind text, version text, state text, step text,
 	fence bigint, from_version text, is_known boolean, consumers text, is_lowered boolean,
 	is_switched boolean, is_abort_asked boolean, is_canary boolean, is_share boolean,
-	canaries text);
+	canaries text, is_forced boolean);
 
 -- The row is the holder's for the next five seconds.
 CREATE FUNCTION reeve.deploy_hold(d reeve.deployments, n reeve.deployment_nodes, by_holder text)
@@ -21,7 +21,8 @@ BEGIN
 		RETURNING * INTO n;
 	RETURN ROW(d.id, d.kind, d.version, n.state, n.step, n.fence, n.from_version, n.is_known,
 		n.consumers, n.is_lowered, n.is_switched, d.is_abort_asked,
-		n.is_canary, d.canary_nodes IS NOT DISTINCT FROM 0, n.canaries)::reeve.deploy_work;
+		n.is_canary, d.canary_nodes IS NOT DISTINCT FROM 0, n.canaries,
+		d.is_forced)::reeve.deploy_work;
 END $$;
 
 -- Begin the oldest that waits.  None: nothing waits, or another runs.

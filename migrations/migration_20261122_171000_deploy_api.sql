@@ -12,7 +12,7 @@ GRANT SELECT ON reeve.deployments, reeve.deployment_nodes, reeve.deployment_step
 -- Queue one; without a strategy that of the file.  RV404: no node has the
 -- application.  RV422: that is no version.
 CREATE FUNCTION reeve.deployment_create(deployment uuid, app text, kind text, version text, strategy text,
-	who text, request text)
+	is_forced boolean, who text, request text)
 RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = reeve, pg_temp AS $$
 #variable_conflict use_variable
@@ -33,8 +33,8 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM deploy_members m WHERE m.app = app) THEN
 		RAISE EXCEPTION 'no node has an application of this name' USING ERRCODE = 'RV404';
 	END IF;
-	INSERT INTO deployments AS d (id, app, kind, version, strategy, created_by)
-		VALUES (deployment, app, kind, version, strategy, who)
+	INSERT INTO deployments AS d (id, app, kind, version, strategy, is_forced, created_by)
+		VALUES (deployment, app, kind, version, strategy, coalesce(is_forced, false), who)
 		RETURNING * INTO made;
 	INSERT INTO audit_log (tenant_id, who, action, object, object_id, after, request_id)
 		VALUES (tenant(), who, 'createDeployment', 'deployment', made.id::text,

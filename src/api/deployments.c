@@ -112,6 +112,10 @@ static const struct field deployment_body[] = {
 		.type = FIELD_ENUM,
 		.words = deployment_strategies,
 		.help = "unset: as process.yaml says" },
+	{ .name = "force",
+		.type = FIELD_BOOL,
+		.default_text = "false",
+		.help = "whatever the gate finds, which is told" },
 	{ .name = NULL },
 };
 
@@ -122,15 +126,16 @@ enum deployment_value {
 	DEPLOYMENT_KIND = 2,
 	DEPLOYMENT_VERSION = 3,
 	DEPLOYMENT_STRATEGY = 4,
-	DEPLOYMENT_WHO = 5,
-	DEPLOYMENT_REQUEST = 6,
+	DEPLOYMENT_FORCE = 5,
+	DEPLOYMENT_WHO = 6,
+	DEPLOYMENT_REQUEST = 7,
 	DEPLOYMENT_VALUES
 };
 
 static const struct pg_statement deployment_create = {
 	.name = "api_deployment_create",
-	.text = "SELECT reeve.deployment_create($1::uuid, $2, $3, $4, $5, $6,"
-		" $7)",
+	.text = "SELECT reeve.deployment_create($1::uuid, $2, $3, $4, $5,"
+		" $6::boolean, $7, $8)",
 	.params = DEPLOYMENT_VALUES,
 };
 
@@ -201,6 +206,8 @@ static void deployment_serve_create(struct call *call)
 	values[DEPLOYMENT_KIND] = kind != NULL ? kind : deployment_kinds[0];
 	values[DEPLOYMENT_VERSION] = deployment_text(&call->body, "version");
 	values[DEPLOYMENT_STRATEGY] = deployment_text(&call->body, "strategy");
+	values[DEPLOYMENT_FORCE] =
+		field_get(&call->body, "force")->number != 0 ? "true" : "false";
 	values[DEPLOYMENT_WHO] = call->access.who;
 	values[DEPLOYMENT_REQUEST] = http_request_id(call->req);
 	if (!once_begin(call, id, &deployment_once))

@@ -54,7 +54,7 @@ static int cron_set_check_handler(
 	(void)ctl_fail(EXIT_CONFIG, "%s has no handler called \"%s\"%s%s%s",
 		conf->path, name, best != NULL ? "; did you mean \"" : "",
 		best != NULL ? best : "", best != NULL ? "\"?" : "");
-	if (c->cron.force)
+	if (c->force)
 		return EXIT_OK;
 	return ctl_fail(EXIT_CONFIG,
 		"if it is one of another node's, --force takes it");
@@ -390,8 +390,7 @@ static int cron_set_change(
 	int64_t next_us = RULE_NEVER;
 	int rc = definition_find(c, db, c->argv[0], &d);
 
-	if (rc == EXIT_OK && strncmp(d.source, "file:", 5) == 0 &&
-		!c->cron.force)
+	if (rc == EXIT_OK && strncmp(d.source, "file:", 5) == 0 && !c->force)
 		rc = ctl_fail(EXIT_CONFIG,
 			"\"%s\" comes from the process.yaml of %s: edit it "
 			"there, or use --force",

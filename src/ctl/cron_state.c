@@ -65,11 +65,11 @@ static int cron_state_rm_one(const struct ctl *c, struct db *db,
 {
 	const char *values[] = { f->id };
 
-	if (f->is_system && !c->cron.force)
+	if (f->is_system && !c->force)
 		return ctl_fail(EXIT_CONFIG,
 			"\"%s\" is one of the system's own: --force removes it",
 			name);
-	if (strncmp(f->source, "file:", 5) == 0 && !c->cron.force)
+	if (strncmp(f->source, "file:", 5) == 0 && !c->force)
 		return ctl_fail(EXIT_CONFIG,
 			"\"%s\" comes from the process.yaml of %s: remove it "
 			"there, or use --force",

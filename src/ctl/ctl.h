@@ -28,7 +28,7 @@ struct ctl_cron {
 	const char *handler, *params, *topic, *description;
 	const char *misfire, *overlap, *depends_on;
 	const char *timeout, *retry, *priority;
-	bool is_inline, no_inline, disabled, force;
+	bool is_inline, no_inline, disabled;
 	long hours, days;
 };
 
@@ -42,6 +42,7 @@ struct ctl {
 	bool json, follow, plan, now;
 	long lines;             /* -n */
 	bool wait;              /* queue push --wait */
+	bool force;             /* cron, deploy */
 	bool track;             /* queue push --track */
 	bool all;               /* queue dead --all */
 	const char *delay, *at; /* queue push; NULL */

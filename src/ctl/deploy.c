@@ -205,12 +205,14 @@ static int deploy_begin(
 	struct deploying *d, const char *kind, const char *version)
 {
 	char *who = actor_name(), *id = NULL;
-	const char *values[] = { d->app, kind, version, who };
+	const char *values[] = { d->app, kind, version, who,
+		d->ctl->force ? "true" : "false" };
 	struct db_rows *r;
 	int rc = db_query(d->db, &r,
 		"INSERT INTO reeve.deployments (app, kind, version,"
-		" created_by) VALUES ($1, $2, $3, $4) RETURNING id",
-		4, values);
+		" created_by, is_forced) VALUES ($1, $2, $3, $4, $5)"
+		" RETURNING id",
+		5, values);
 
 	if (rc == EXIT_OK) {
 		id = xstrdup(db_text(r, 0, 0));

@@ -214,7 +214,7 @@ int remote_cron_check_source(
 {
 	const char *source = status_text(doc, "source");
 
-	if (strncmp(source, "file:", 5) != 0 || r->ctl->cron.force)
+	if (strncmp(source, "file:", 5) != 0 || r->ctl->force)
 		return EXIT_OK;
 	return ctl_fail(EXIT_CONFIG,
 		"\"%s\" comes from the process.yaml of %s: %s it there, or use "

@@ -217,8 +217,8 @@ static int remote_deploy_begin(struct remote *r, const char *app,
 	json_t *doc;
 	const char *id;
 	int rc = remote_call(r, r->how->method, r->how->path,
-		json_pack("{s:s, s:s, s:s}", "app", app, "kind", kind,
-			"version", version),
+		json_pack("{s:s, s:s, s:s, s:b}", "app", app, "kind", kind,
+			"version", version, "force", r->ctl->force),
 		&doc);
 
 	if (rc != EXIT_OK)

@@ -191,6 +191,7 @@ struct job *job_new(struct deploy *d, const struct pg_result *r)
 	job->is_canary = *job_text(r, 12) == 't';
 	job->is_share = *job_text(r, 13) == 't';
 	job->canaries = canaries != NULL ? xstrdup(canaries) : NULL;
+	job->is_forced = *job_text(r, 15) == 't';
 	(void)switch_read_from(job, &err);
 	log_info("deployment %s: %s of %s %s%s", job->id,
 		job->is_push ? "push" : "rollback", d->pool->name, job->version,

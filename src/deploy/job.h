@@ -86,6 +86,7 @@ struct job {
 	bool is_lowered, is_switched;
 	bool is_back;
 	bool is_canary;  /* the other nodes wait for how it does here */
+	bool is_forced;  /* whatever the gate finds */
 	bool is_share;   /* of the consumers first: there is no other node */
 	char *canaries;  /* POOL.INDEX of each, a space between; NULL: none */
 	bool is_lenient; /* the step goes on when its command fails */

@@ -243,6 +243,8 @@ void step_gate(struct job *job)
 	char *ctl = watch_find_ctl();
 
 	job_drop_env(job);
+	/* It tells what it finds in any case. */
+	job->is_lenient = job->is_forced;
 	job_run_words(job,
 		(const char *[]){ ctl, "-c", job->deploy->conf->path, "deploy",
 			"gate", "--no-fetch", job->version, "--app",

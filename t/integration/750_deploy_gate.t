@@ -88,6 +88,18 @@ ok(wait_until(sub { $app->current eq 'releases/v6' }, 20), 'a task brings a rele
 wait_until { $app->pg->psql("SELECT count(*) FROM reeve.deployments WHERE state = 'DONE'"
 	. " AND version = 'v6'") } 10;
 
+
+subtest 'in spite of the gate' => sub {
+	my ($exit, $out, $err) = $app->ctl('deploy', 'rollback', 'v4', '--wait');
+	is($exit, 1, 'a way back that the gate refuses');
+	is($app->current, 'releases/v6', 'is none');
+	($exit, $out, $err) = $app->ctl('deploy', 'rollback', 'v4', '--force', '--wait');
+	is($exit, 0, 'but one that is forced is gone') or diag($out, $err);
+	like($out, qr/handler "report" is needed/, 'and tells what the gate has found');
+	is($app->current, 'releases/v4', 'it is live');
+	pushes('v6', 0, 'and the one before, again');
+};
+
 # The gate on a release that no push has got.
 my $root = $app->root;
 unlink "$root/prepared" or die "prepared: $!";
