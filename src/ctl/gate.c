@@ -139,10 +139,30 @@ static int gate_look_at_rows(struct gate *g)
 	return rc;
 }
 
+/* What the release's pools are called is known before they are replaced. */
+static void gate_look_at_pools(
+	struct gate *g, const struct conf_pool *app, const struct conf *conf)
+{
+	const struct deploy_options *o = app->own;
+	char text[256];
+	size_t i;
+
+	for (i = 0; i < o->pools.count; i++) {
+		if (conf_pool_find(conf, o->pools.items[i]) != NULL)
+			continue;
+		snprintf(text, sizeof(text),
+			"pool \"%.128s\" is to be replaced, and process.yaml "
+			"has none of that name",
+			o->pools.items[i]);
+		gate_blame(g, app->name, text);
+	}
+}
+
 /* Of this node's process.yaml, as it is with what the release brings of it. */
 static int gate_offer_conf(
-	struct gate *g, const struct deploy_options *o, const char *tree)
+	struct gate *g, const struct conf_pool *app, const char *tree)
 {
+	const struct deploy_options *o = app->own;
 	char *current = xasprintf("%s/current", o->root);
 	struct conf *conf;
 	size_t i;
@@ -154,7 +174,8 @@ static int gate_offer_conf(
 	free(current);
 	if (rc != EXIT_OK)
 		return rc;
-	for (i = 0; i < conf->handler_count; i++)
+	gate_look_at_pools(g, app, conf);
+	for (i = 0; o->handlers_file == NULL && i < conf->handler_count; i++)
 		json_object_set_new(
 			g->offered, conf->handlers[i].name, json_true());
 	conf_free(conf);
@@ -213,13 +234,14 @@ static int gate_offer_file(struct gate *g, const char *path)
 }
 
 static int gate_offer_tree(
-	struct gate *g, const struct deploy_options *o, const char *tree)
+	struct gate *g, const struct conf_pool *app, const char *tree)
 {
+	const struct deploy_options *o = app->own;
 	char *path;
-	int rc;
+	int rc = gate_offer_conf(g, app, tree);
 
-	if (o->handlers_file == NULL)
-		return gate_offer_conf(g, o, tree);
+	if (rc != EXIT_OK || o->handlers_file == NULL)
+		return rc;
 	path = xasprintf("%s/%s", tree, o->handlers_file);
 	rc = gate_offer_file(g, path);
 	free(path);
@@ -255,13 +277,13 @@ static int gate_offer(struct gate *g, struct ask *ask,
 	if (g->is_fetched) {
 		rc = fetch_open(ask_loop(ask), app, version, &f);
 		if (rc == EXIT_OK)
-			rc = gate_offer_tree(g, o, fetch_tree(f));
+			rc = gate_offer_tree(g, app, fetch_tree(f));
 		fetch_close(f);
 		return rc;
 	}
 	kept = xasprintf("%s/releases/%s", o->root, version);
 	if (files_is_directory(kept))
-		rc = gate_offer_tree(g, o, kept);
+		rc = gate_offer_tree(g, app, kept);
 	else
 		rc = ctl_fail(EXIT_CONFIG, "%s is not there", kept);
 	free(kept);

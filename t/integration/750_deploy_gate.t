@@ -13,7 +13,7 @@ use Test::More;
 use DeployNode;
 use PgServer;
 use RedisServer;
-use Reeve qw(program spew wait_until);
+use Reeve qw(program slurp spew wait_until);
 use Tree qw(in_path);
 
 PgServer::is_there() or plan skip_all => 'no PostgreSQL here';
@@ -183,6 +183,18 @@ subtest 'a gate beside a deployment' => sub {
 	is($exit, 0, 'and does not keep it waiting') or diag($out, $err);
 	ctl_ok('deploy', 'abort', $id);
 	is($app->wait_over($id), 'ABORTED', 'the push goes on as it would');
+};
+
+subtest 'a pool that is in no process.yaml' => sub {
+	my $file = $app->node->config;
+	my $text = slurp($file);
+	spew($file, $text =~ s/pools: \[web\]/pools: [web, wob]/r);
+	my ($exit, $out, $err) = $app->ctl('deploy', 'gate', '--no-fetch', 'n1');
+	is($exit, 1, 'can not be replaced');
+	like($out, qr/pool "wob" is to be replaced.*none/, 'which is told before the switch');
+	spew($file, $text);
+	($exit, $out, $err) = $app->ctl('deploy', 'gate', '--no-fetch', 'n1');
+	is($exit, 0, 'those that are there will do') or diag($out, $err);
 };
 
 is($app->node->stop, 0, 'it stops');
