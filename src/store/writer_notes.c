@@ -63,7 +63,7 @@ static const struct pg_statement notes_progress = {
 		" FROM unnest($1::uuid[], $2::bigint[], $3::smallint[],"
 		" $4::text[]) AS v (id, epoch, percent, said)"
 		" WHERE t.id = v.id AND t.epoch = v.epoch"
-		" AND t.status = 'RUNNING'",
+		" AND " WRITER_STATUS " = 'RUNNING'",
 };
 
 static const struct pg_statement notes_logs = {

@@ -12,6 +12,13 @@
 #include "loop/loop.h"
 #include "store/writer.h"
 
+/*
+ * The state of a row `t` that is found by its id.  In words that keep the
+ * planner from the indexes of what waits and what runs: it believes that those
+ * are few, and would read all of them for each batch.
+ */
+#define WRITER_STATUS "t.status COLLATE \"C\""
+
 TAILQ_HEAD(writer_runs, writer_run);
 
 /* Runs that are in one transaction, by id. */

@@ -92,10 +92,10 @@ static const struct pg_statement rows_begin = {
 		" FROM (SELECT id, began" ROWS_TIME " AS began, takeover"
 		" FROM unnest($3::uuid[], $4::bigint[], $5::boolean[])"
 		" AS v (id, began, takeover)) v"
-		" WHERE t.id = v.id AND ((t.status = 'PENDING' AND"
+		" WHERE t.id = v.id AND ((" WRITER_STATUS " = 'PENDING' AND"
 		" t.start_time IS DISTINCT FROM v.began) OR"
-		" (t.status = 'RUNNING' AND (v.takeover OR (t.worker = $2"
-		" AND t.start_time = v.began))))" ROWS_BEGUN,
+		" (" WRITER_STATUS " = 'RUNNING' AND (v.takeover OR"
+		" (t.worker = $2 AND t.start_time = v.began))))" ROWS_BEGUN,
 };
 
 /* The usual end: nothing but a result. */
@@ -111,7 +111,7 @@ static const struct pg_statement rows_success = {
 	" $4::bigint[], $5::text[])"
 	" AS v (id, epoch, ended, duration, result)"
 	" WHERE t.id = v.id AND t.epoch = v.epoch"
-	" AND t.status = 'RUNNING'" ROWS_COUNT_END,
+	" AND " WRITER_STATUS " = 'RUNNING'" ROWS_COUNT_END,
 };
 
 static const struct pg_statement rows_finish = {
@@ -137,7 +137,7 @@ static const struct pg_statement rows_finish = {
 	" AS v (id, epoch, status, ended, duration, attempt, due,"
 	" result, error, item, percent, said)"
 	" WHERE t.id = v.id AND t.epoch = v.epoch"
-	" AND t.status = 'RUNNING'" ROWS_COUNT_END,
+	" AND " WRITER_STATUS " = 'RUNNING'" ROWS_COUNT_END,
 };
 
 static const struct pg_statement rows_followers = {
