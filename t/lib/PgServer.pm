@@ -50,7 +50,10 @@ sub bin_dir
 	return $found[0];
 }
 
-sub is_there { return defined bin_dir() && -x '/usr/bin/psql' }
+# The program itself: Debian's of that name in PATH is a script that looks for it.
+sub client { return bin_dir() . '/psql' }
+
+sub is_there { return defined bin_dir() && -x client() }
 
 # A server never runs as root: (uid, gid) for it, () when we are not root.
 sub owner
@@ -273,7 +276,7 @@ sub psql
 	my $file = File::Temp->new(TEMPLATE => 'reeve-sql-XXXXXX', TMPDIR => 1);
 	spew($file->filename, $sql);
 	local $ENV{PGOPTIONS} = '-c client_min_messages=warning';
-	my ($rc, $out, $why) = run_command(60, 'psql', '-XqAt', '-F', "\t",
+	my ($rc, $out, $why) = run_command(60, client(), '-XqAt', '-F', "\t",
 		'-v', 'ON_ERROR_STOP=1', '-d', $self->url($database),
 		'-f', $file->filename);
 	die "psql: $why" if $rc != 0;

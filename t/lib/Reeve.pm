@@ -117,10 +117,13 @@ sub wait_until(&$;$)
 	my $end = time + slow($seconds);
 	my $pause = $POLL;
 	while (1) {
+		my $from = time;
 		my $got = $done->();
 		return $got if $got;
 		last if time > $end;
-		sleep $pause;
+		# A look that costs much is not made all the time.
+		my $took = time - $from;
+		sleep($took > $pause ? $took : $pause);
 		$pause = longer($pause);
 	}
 	if (defined $name) {
