@@ -71,7 +71,7 @@ handlers:
     kind: exec
     tracked: true
     retry: { max: 1, base: 10ms, cap: 10ms }
-    command: [sh, -c, '$run; read word < \@DIR\@/gate; test "\$word" = ok']
+    command: [sh, -c, '$run; until read word < \@DIR\@/gate; do :; done; test "\$word" = ok']
 @{[$o{handlers} // '']}
 processes:
   queue: { kind: queue, $pool }
@@ -131,7 +131,8 @@ sub is_state
 		$seconds // 10;
 }
 
-# Let one handler that waits at the gate go.
+# Let one handler that waits at the gate go.  Of two that wait both have the FIFO
+# open then; the one that gets nothing opens it again.
 sub open_gate
 {
 	my ($r, $word) = @_;
