@@ -26,7 +26,8 @@ static const char update_text[] =
 	"UPDATE reeve.task_instances t SET status = 'SUCCESS',"
 	" end_time = now(), execution_duration = 0, result = v.result"
 	" FROM unnest($1::uuid[], $2::text[]) AS v (id, result)"
-	" WHERE t.id = v.id AND t.epoch = 1 AND t.status = 'RUNNING'";
+	" WHERE t.id = v.id AND t.epoch = 1 AND t.status"
+	" COLLATE \"C\" = 'RUNNING'";
 static const char params_text[] =
 	"\"{\\\"order\\\":1234567890,\\\"to\\\":\\\"someone@example.org\\\","
 	"\\\"text\\\":\\\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\\\"}\"";
