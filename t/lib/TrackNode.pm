@@ -13,6 +13,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use Fcntl qw(O_NONBLOCK O_WRONLY);
 use POSIX qw(mkfifo);
 
 use PgServer;
@@ -136,7 +137,9 @@ sub is_state
 sub open_gate
 {
 	my ($r, $word) = @_;
-	open my $f, '>', "$r->{dir}/gate" or die "gate: $!";
+	my $f;
+	wait_until(sub { sysopen $f, "$r->{dir}/gate", O_WRONLY | O_NONBLOCK }, 30)
+		or die "nobody waits at the gate: $!";
 	print {$f} "$word\n";
 	close $f;
 	return;
