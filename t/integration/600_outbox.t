@@ -40,7 +40,8 @@ sub push_many
 # From the insert, by PostgreSQL's clock, to the entry, by Redis'.
 subtest 'a push is in the queue within milliseconds' => sub {
 	push_many('soon', 1) for 1 .. 15;
-	wait_until { length_of('soon') == 15 } 5, 'all are there';
+	# The first leader of all may take one that is on its way for lost.
+	wait_until { length_of('soon') >= 15 } 5, 'all are there';
 	my @ms = sort { $a <=> $b } map {
 		($_->[0] =~ /^(\d+)/)[0] - decode_json($_->[1][1])->{created}
 	} @{$redis->cmd('XRANGE', 't:queue:{soon}', '-', '+')};
